@@ -1,0 +1,84 @@
+"""The registries of clfkit: one for each kind of component, with the options that its members share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
+
+from clfkit.options import Fraction, Options, one_of
+from clfkit.registry import Registry
+
+Share = Annotated[
+    Fraction | NonNegativeInt, one_of("a fraction from 0 to below 1, or a whole number of samples")
+]
+
+
+class SplitOptions(Options):
+    """How samples are divided into train, valid and test."""
+
+    valid: Share = Field(
+        0.1, description="share (or number) of the samples kept for choosing: early stopping, best epoch"
+    )
+    test: Share | None = Field(
+        None,
+        description="share (or number) kept for the final score; by default 0.2, or the test split that the dataset brings",
+    )
+    stratify: bool = Field(True, description="keep the proportions of the classes in every part")
+
+
+class DataOptions(Options):
+    """Options of every dataset."""
+
+    split: SplitOptions = Field(SplitOptions(), description="shares of train, valid and test")
+    seed: NonNegativeInt | None = Field(
+        None, description="seed of the samples and of the split; by default the experiment's own"
+    )
+    normalize: bool = Field(
+        True, description="subtract the mean and divide by the standard deviation, both of the train split"
+    )
+
+
+class OptimizerOptions(Options):
+    """Options of every optimizer."""
+
+    weight_decay: NonNegativeFloat = Field(0.0, description="pull of the weights towards zero")
+    decoupled: bool = Field(
+        False, description="decay the weights directly (as AdamW does) instead of adding to the gradient (L2)"
+    )
+    decay_all: bool = Field(False, description="decay biases and normalisation parameters too")
+
+
+class ScheduleOptions(Options):
+    """Options of every learning-rate schedule."""
+
+    warmup: NonNegativeFloat = Field(0.0, description="epochs over which the rate rises linearly from near zero")
+
+
+class NoOptions(Options):
+    """Shared by components that have nothing in common but their kind."""
+
+
+datasets: Registry[DataOptions] = Registry("dataset", "clfkit.data.sources", DataOptions)
+models: Registry[NoOptions] = Registry("model", "clfkit.models", NoOptions)
+backbones: Registry[NoOptions] = Registry("backbone", "clfkit.models.backbones", NoOptions)
+engines: Registry[NoOptions] = Registry("engine", "clfkit.engines", NoOptions, default="torch")
+losses: Registry[NoOptions] = Registry("loss", "clfkit.losses", NoOptions, default="cross_entropy")
+optimizers: Registry[OptimizerOptions] = Registry("optimizer", "clfkit.optimizers", OptimizerOptions, default="adam")
+schedules: Registry[ScheduleOptions] = Registry("schedule", "clfkit.schedules", ScheduleOptions, default="constant")
+metrics: Registry[NoOptions] = Registry("metric", "clfkit.metrics", NoOptions)
+plots: Registry[NoOptions] = Registry("plot", "clfkit.plots", NoOptions)
+
+ALL: Mapping[str, Registry[Any]] = {
+    "datasets": datasets,
+    "models": models,
+    "backbones": backbones,
+    "engines": engines,
+    "losses": losses,
+    "optimizers": optimizers,
+    "schedules": schedules,
+    "metrics": metrics,
+    "plots": plots,
+}
+"""Every registry under the plural that `clfkit list` takes."""

@@ -1,0 +1,245 @@
+"""The configuration of one experiment: from YAML text to a frozen ExperimentConfig, or to all of its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from clfkit import components
+from clfkit.components import DataOptions, NoOptions, OptimizerOptions, ScheduleOptions
+from clfkit.document import Document, KeyPath, dotted, parse_value, read_document
+from clfkit.errors import ConfigError, Fault, UsageError
+from clfkit.options import Options, fault, one_of
+from clfkit.registry import Component, plain
+
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""A name that is safe as a folder: letters, digits, dot, dash and underscore, no path."""
+
+MonitoredMetric = Literal["valid.loss", "valid.accuracy"]
+
+
+class EarlyStopping(Options):
+    """When to give up: no better value of `metric` for `patience` epochs."""
+
+    metric: MonitoredMetric = Field("valid.loss", description="what is watched, on the valid split")
+    patience: PositiveInt = Field(10, description="epochs without improvement before training stops")
+    min_delta: NonNegativeFloat = Field(0.0, description="smallest change that counts as an improvement")
+
+
+class CheckpointEvery(Options):
+    """How often the state of training is written to disk: one of epochs, steps or minutes."""
+
+    epochs: PositiveInt | None = Field(None, description="write after every so many epochs")
+    steps: PositiveInt | None = Field(None, description="write after every so many optimizer steps")
+    minutes: PositiveFloat | None = Field(None, description="write when so many minutes have passed")
+
+    @model_validator(mode="after")
+    def _just_one(self) -> CheckpointEvery:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise fault(f"give one of epochs, steps or minutes, not {', '.join(given) or 'none'}")
+        return self
+
+
+class TrainOptions(Options):
+    """How the model is trained."""
+
+    epochs: PositiveInt = Field(10, description="passes over the train split")
+    batch_size: Annotated[PositiveInt | Literal["full"], one_of("a whole number above 0, or 'full'")] = Field(
+        128, description="samples in one optimizer step, or `full` for the whole train split"
+    )
+    loss: Annotated[Component[NoOptions], components.losses] = Field(
+        "cross_entropy", validate_default=True, description="what training minimises"
+    )
+    optimizer: Annotated[Component[OptimizerOptions], components.optimizers] = Field(
+        "adam", validate_default=True, description="how weights follow the gradient"
+    )
+    schedule: Annotated[Component[ScheduleOptions], components.schedules] = Field(
+        "constant", validate_default=True, description="how the learning rate changes over time"
+    )
+    early_stopping: EarlyStopping | None = Field(None, description="stop when the valid split stops improving")
+    best: MonitoredMetric | None = Field(
+        None, description="what makes an epoch the best one; by default early_stopping.metric, or valid.loss"
+    )
+    checkpoint_every: CheckpointEvery = Field(
+        CheckpointEvery(epochs=1), description="how often the state of training is written"
+    )
+    clip_norm: PositiveFloat | None = Field(None, description="largest allowed norm of the whole gradient")
+    accumulate: PositiveInt = Field(
+        1, description="pieces that one batch is worked through in: the same step with less memory"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model is trained")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
+    threads: Annotated[PositiveInt | Literal["auto"], one_of("a whole number above 0, or 'auto'")] = Field(
+        "auto", description="processor threads; `auto` takes one for tiny networks and all for others"
+    )
+    deterministic: bool = Field(
+        False, description="only operations with reproducible results, slower on a GPU (a CPU always has them)"
+    )
+
+    @property
+    def best_metric(self) -> str:
+        """The metric that makes an epoch the best one so far."""
+        return self.best or (self.early_stopping.metric if self.early_stopping else "valid.loss")
+
+
+class ExperimentConfig(Options):
+    """Everything that defines one experiment."""
+
+    name: RunName = Field(description="name of the experiment and of its folder under outputs/")
+    seed: Annotated[NonNegativeInt, Field(lt=2**63)] = Field(42, description="seed of every random stream")
+    engine: Annotated[Component[NoOptions], components.engines] = Field(
+        "torch", validate_default=True, description="what computes: torch"
+    )
+    data: Annotated[Component[DataOptions], components.datasets] = Field(description="the samples")
+    model: Annotated[Component[NoOptions], components.models] = Field(description="the network")
+    train: TrainOptions = Field(default_factory=TrainOptions, description="how the model is trained")
+    plots: Annotated[Literal["auto"] | tuple[str, ...], one_of("'auto' or a list of plots")] = Field(
+        "auto", description="figures drawn at the end: `auto` for all that suit the data, or a list of names"
+    )
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the samples and the split."""
+        return self.seed if self.data.options.seed is None else self.data.options.seed
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values with every default written out."""
+        return dict(plain(self))
+
+    def misfits(self) -> Iterator[tuple[KeyPath, str]]:
+        """Parts that are right by themselves and wrong together, as far as can be known before data is read."""
+        yield from self._misfit_components()
+        split, data = self.data.options.split, self.data.name
+        if isinstance(split.valid, float) and isinstance(split.test, float) and split.valid + split.test >= 1:
+            yield ("data", "split"), f"valid ({split.valid}) and test ({split.test}) leave nothing to train on"
+        if split.valid == 0:
+            watched = {
+                "early_stopping": self.train.early_stopping is not None,
+                "best": self.train.best is not None,
+                "schedule": self.train.schedule.name == "plateau",
+            }
+            for key in (key for key, used in watched.items() if used):
+                yield ("train", key), "needs a valid split, but data.split.valid is 0"
+        size = self.train.batch_size
+        if isinstance(size, int) and self.train.accumulate > size:
+            yield ("train", "accumulate"), f"must be at most batch_size ({size}), not {self.train.accumulate}"
+        if self.plots != "auto":
+            yield from self._misfit_plots(data)
+
+    def _misfit_components(self) -> Iterator[tuple[KeyPath, str]]:
+        dataset = components.datasets.entry(self.data.name)
+        classes = getattr(self.data.options, dataset.classes) if isinstance(dataset.classes, str) else dataset.classes
+        parts: tuple[tuple[KeyPath, str, Any], ...] = (
+            (("model",), "model", components.models.entry(self.model.name)),
+            (("train", "loss"), "loss", components.losses.entry(self.train.loss.name)),
+        )
+        for path, kind, entry in parts:
+            if entry.inputs and dataset.inputs and entry.inputs != dataset.inputs:
+                yield path, f"{kind} {entry.name!r} needs {entry.inputs} data, and {dataset.name!r} is {dataset.inputs} data"
+            if entry.classes is not None and isinstance(classes, int) and entry.classes != classes:
+                yield path, f"{kind} {entry.name!r} needs {entry.classes} classes, and {dataset.name!r} has {classes}"
+
+    def _misfit_plots(self, data: str) -> Iterator[tuple[KeyPath, str]]:
+        inputs = components.datasets.entry(data).inputs
+        for index, name in enumerate(self.plots):
+            path: KeyPath = ("plots", index)
+            try:
+                needed = components.plots.entry(name).inputs
+            except UsageError as error:
+                yield path, str(error)
+                continue
+            if needed and inputs and needed != inputs:
+                yield path, f"plot {name!r} needs {needed} data, and {data!r} is {inputs} data"
+
+
+def load_config(path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> ExperimentConfig:
+    """Read a YAML file, apply overrides, validate. No data is read and nothing heavy is imported.
+
+    overrides: `["train.epochs=5", …]` as typed after `--set`, or `{"train.epochs": 5}` from Python.
+    Raises UsageError for an unreadable file, ConfigError with every fault otherwise.
+    """
+    document = read_document(Path(path))
+    faults: list[Fault] = []
+    for dotted_key, value, place in _overrides(overrides, faults):
+        try:
+            document.set(dotted_key, value, place)
+        except ConfigError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise ConfigError(faults)
+    return check_document(document)
+
+
+def check_document(document: Document) -> ExperimentConfig:
+    """Validate plain values as an ExperimentConfig. Raises ConfigError with every fault, in the file's order."""
+    try:
+        config = ExperimentConfig.model_validate(document.values)
+    except ValidationError as error:
+        found = [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
+    else:
+        found = list(config.misfits())
+        if not found:
+            return config
+    order = {path: index for index, path in enumerate(document.places)}
+    found.sort(key=lambda item: order.get(item[0], len(order)))
+    raise ConfigError(Fault(document.place(path), dotted(path), message) for path, message in found)
+
+
+def config_from_plain(values: Mapping[str, Any], source: str) -> ExperimentConfig:
+    """The config that a run or checkpoint has stored. Raises ConfigError naming `source`."""
+    return check_document(Document(source, _with_tuples(dict(values))))
+
+
+def changed_options(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
+    """`key: old → new` for every option in which two configs differ."""
+    before, after = _leaves(old.plain()), _leaves(new.plain())
+    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    return [f"{key}: {before.get(key, 'not set')} → {after.get(key, 'not set')}" for key in keys]
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON Schema of the YAML file, for completion and checks in editors."""
+    schema = ExperimentConfig.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "clfkit experiment", **schema}
+
+
+def _overrides(
+    given: Sequence[str] | Mapping[str, Any], faults: list[Fault]
+) -> Iterator[tuple[str, Any, str]]:
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            yield key, _with_tuples(value), f"override {key}"
+        return
+    for text in given:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        place = f"--set {text}"
+        if not equals or not key or not all(key.split(".")):
+            faults.append(Fault(place, "", "must look like key.key=value, for example train.epochs=5"))
+            continue
+        try:
+            yield key, parse_value(value, place), place
+        except ConfigError as error:
+            faults.extend(error.faults)
+
+
+def _with_tuples(value: Any) -> Any:
+    """Lists as tuples at every depth: the form that options are validated in."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_with_tuples(item) for item in value)
+    return value
+
+
+def _leaves(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    leaves: dict[str, Any] = {}
+    for key, item in value.items():
+        leaves |= _leaves(item, f"{prefix}.{key}" if prefix else key)
+    return leaves

@@ -1,0 +1,1 @@
+"""The data path: from a source to batches of indices into a train split."""

@@ -1,0 +1,203 @@
+"""What a dataset is once it is read: splits, their specification and the classes they share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from clfkit.errors import ClassMismatch, DataError
+from clfkit.registry import InputKind
+
+Part = Literal["train", "valid", "test"]
+PARTS: tuple[Part, ...] = ("train", "valid", "test")
+
+FloatArray = npt.NDArray[np.float32]
+IndexArray = npt.NDArray[np.int64]
+
+
+class Inputs(Protocol):
+    """Samples that may or may not lie in memory. A NumPy array of shape (N, …) is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, …): the number of samples, then the shape of one."""
+
+    @property
+    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+        """float32 for features, uint8 for pixels."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: IndexArray) -> npt.NDArray[np.generic]:
+        """The samples at `indices`, as one array."""
+
+
+class _Stored(BaseModel):
+    """Base of what is written into checkpoints as JSON; strict, so that a hostile file is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ClassMap(_Stored):
+    """Class names ↔ indices. Wherever data and model meet, classes are matched by these names."""
+
+    names: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.names)) != len(self.names):
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise ValueError(f"class names given twice: {', '.join(twice)}")
+        return self
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Class name → index."""
+        return {name: position for position, name in enumerate(self.names)}
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.generic]:
+        """The classes as the data names them: integers where all names are whole numbers, else strings."""
+        if all(name.isdecimal() and str(int(name)) == name for name in self.names):
+            return np.array([int(name) for name in self.names])
+        return np.array(self.names)
+
+    def translation(self, other: ClassMap, whose: str, *, subset: bool = False) -> IndexArray:
+        """For each class of `other` its index here, matched by name.
+
+        subset: allow `other` to lack classes (it may hold a few samples only), never to have more.
+        Raises ClassMismatch listing missing and extra classes; `whose` says whose classes `other` are.
+        """
+        extra = [name for name in other.names if name not in self.index]
+        missing = [name for name in self.names if name not in other.index]
+        if extra or (missing and not subset):
+            parts = [f"missing: {listed(missing)}"] if missing else []
+            parts += [f"extra: {listed(extra)}"] if extra else []
+            raise ClassMismatch(
+                f"the classes of {whose} are not those the model was trained on; {'; '.join(parts)}"
+            )
+        return np.array([self.index[name] for name in other.names], dtype=np.int64)
+
+
+def listed(names: Iterable[str], limit: int = 8) -> str:
+    """Names in quotes, cut to the first `limit` with a count of the rest; control characters are escaped."""
+    every = list(names)
+    text = ", ".join(repr(name) for name in every[:limit])
+    return text + (f" and {len(every) - limit} more" if len(every) > limit else "")
+
+
+class Column(_Stored):
+    """One column of a table and how it becomes features; `median` and `categories` come from the train split."""
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+    median: float = 0.0
+    categories: tuple[str, ...] = ()
+
+
+class ImageFormat(_Stored):
+    """How an image file becomes the array that a model sees."""
+
+    height: int
+    width: int
+    channels: Literal[1, 3]
+    resize: Literal["stretch", "crop"] = "crop"
+
+
+class DataSpec(_Stored):
+    """What a model must know about its inputs; stored in every checkpoint.
+
+    `shape` is that of one sample: (features,) or (channels, height, width). `mean` and `std` are those of the
+    train split, per feature or per channel, in the units of the inputs (pixels: 0 to 255).
+    """
+
+    inputs: InputKind
+    shape: tuple[int, ...]
+    classes: ClassMap
+    feature_names: tuple[str, ...] = ()
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    columns: tuple[Column, ...] = ()
+    label_column: str | None = None
+    image: ImageFormat | None = None
+
+    @property
+    def features(self) -> int:
+        """Numbers in one sample."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of the data: inputs (N, …), labels (N,) as class indices, and ids that stay the same forever."""
+
+    inputs: Inputs
+    labels: IndexArray
+    ids: npt.NDArray[np.generic]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def counts(self, classes: int) -> IndexArray:
+        """Samples of each class, shape (classes,)."""
+        return np.bincount(self.labels, minlength=classes).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a source returns: all samples, not yet divided.
+
+    given: index arrays of the parts that the dataset itself defines ("test", perhaps "valid" and "train").
+    columns: set for a table, whose inputs are still raw (see `clfkit.data.table`).
+    """
+
+    inputs: Inputs
+    labels: IndexArray
+    classes: ClassMap
+    kind: InputKind
+    feature_names: tuple[str, ...] = ()
+    ids: npt.NDArray[np.generic] | None = None
+    given: Mapping[Part, IndexArray] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    label_column: str | None = None
+    image: ImageFormat | None = None
+
+
+@dataclass(frozen=True)
+class DataBundle:
+    """The three splits and their specification. `fingerprint` changes when any sample or the split does."""
+
+    spec: DataSpec
+    train: Split
+    valid: Split
+    test: Split
+
+    def part(self, name: Part) -> Split:
+        """The split of that name. Raises DataError when it is empty."""
+        split: Split = getattr(self, name)
+        if not len(split):
+            raise DataError(f"the {name} split is empty; data.split.{name} sets its share")
+        return split
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over classes, ids, labels and inputs (for files: their names and sizes) of all splits."""
+        digest = hashlib.sha256("\0".join(self.spec.classes.names).encode())
+        for name in PARTS:
+            split: Split = getattr(self, name)
+            digest.update(f"\0{name}\0{split.inputs.shape}".encode())
+            digest.update("\n".join(map(str, split.ids.tolist())).encode())
+            digest.update(np.ascontiguousarray(split.labels))
+            if isinstance(split.inputs, np.ndarray):
+                digest.update(np.ascontiguousarray(split.inputs))
+        return digest.hexdigest()

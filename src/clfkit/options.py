@@ -1,0 +1,152 @@
+"""Options: strict, frozen pydantic models whose faults read as plain sentences."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+"""A share of something: at least 0, below 1."""
+
+# What people call an option elsewhere, so that a habit or a slip of it still finds ours.
+SYNONYMS = {
+    "learning_rate": "lr", "eta": "lr", "lr0": "lr", "l2": "weight_decay", "wd": "weight_decay",
+    "n_epochs": "epochs", "num_epochs": "epochs", "max_epochs": "epochs", "max_iter": "epochs",
+    "bs": "batch_size", "batch": "batch_size", "batchsize": "batch_size", "minibatch": "batch_size",
+    "criterion": "loss", "optim": "optimizer", "scheduler": "schedule", "lr_scheduler": "schedule",
+    "dataset": "data", "network": "model", "net": "model", "architecture": "model", "training": "train",
+    "n_samples": "samples", "num_samples": "samples", "n_classes": "classes", "num_classes": "classes",
+    "centers": "classes", "path": "root", "folder": "root", "hidden_sizes": "hidden", "layers": "hidden",
+    "hidden_layers": "hidden", "act": "activation", "p": "dropout", "drop": "dropout", "filters": "channels",
+    "amp": "precision", "dtype": "precision", "random_state": "seed", "grad_clip": "clip_norm",
+    "gradient_clipping": "clip_norm", "patience": "early_stopping", "monitor": "metric", "type": "name",
+    "gradient_accumulation": "accumulate", "grad_accum": "accumulate", "val": "valid", "validation": "valid",
+}  # fmt: skip
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The name among `known` that was probably meant by `word`, or None."""
+    names = list(known)
+    candidates = {name.lower(): name for name in names}
+    candidates |= {other: name for other, name in SYNONYMS.items() if name in names and other not in candidates}
+    found = difflib.get_close_matches(str(word).lower(), candidates, n=1, cutoff=0.6)
+    return candidates[found[0]] if found else None
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown `word`: the likely name, or all that exist."""
+    names = list(known)
+    near = closest(word, names)
+    if near:
+        return f"did you mean {near!r}?"
+    return f"choose from {', '.join(sorted(names))}" if names else "none exist"
+
+
+def fault(message: str) -> PydanticCustomError:
+    """A validation error with our own final wording."""
+    return PydanticCustomError("clfkit", "{message}", {"message": message})
+
+
+class Options(BaseModel):
+    """A group of options. Unknown keys, wrong types, NaN and infinities are refused; values are frozen.
+
+    Lists arrive as tuples. Numbers are not parsed from strings, and booleans are not numbers.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def unknown_option(cls, key: str) -> str:
+        """What to say about a key that this group does not have."""
+        return f"unknown option; {meant(key, cls.model_fields)}"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _plain_words(cls, value: object, handler: Callable[[object], Any]) -> Any:
+        if not isinstance(value, (dict, cls)):
+            raise fault(f"must be a group of options ({', '.join(cls.model_fields)}), not {shown(value)}")
+        try:
+            return handler(value)
+        except ValidationError as error:
+            _raise_in_plain_words(error, cls)
+
+
+def one_of(wording: str) -> WrapValidator:
+    """Annotates a union so that a value fitting none of its members gives one fault: "must be `wording`"."""
+
+    def check(value: object, handler: Callable[[object], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            deeper = [line for line in error.errors() if line["type"] == "clfkit" and isinstance(value, dict)]
+            if deeper:
+                raise
+            raise fault(f"must be {wording}, not {shown(value)}") from None
+
+    return WrapValidator(check)
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value as it would be typed, cut to `limit` characters, for messages."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a group of options"
+    if isinstance(value, (list, tuple)):
+        text = "[" + ", ".join(shown(item) for item in value) + "]"
+    else:
+        text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _raise_in_plain_words(error: ValidationError, model: type[Options]) -> NoReturn:
+    lines: list[InitErrorDetails] = []
+    for line in error.errors(include_url=False):
+        if line["type"] == "clfkit":
+            message = line["msg"]
+        elif line["type"] == "extra_forbidden":
+            message = model.unknown_option(str(line["loc"][-1]))
+        else:
+            message = _explain(line["type"], line["msg"], line["input"], line.get("ctx", {}))
+        lines.append(InitErrorDetails(type=fault(message), loc=line["loc"], input=line["input"]))
+    raise ValidationError.from_exception_data(model.__name__, lines) from None
+
+
+_KINDS = {
+    "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "bool_type": "true or false", "string_type": "text", "tuple_type": "a list", "dict_type": "a mapping",
+    "finite_number": "a finite number",
+}  # fmt: skip
+_BOUNDS = {
+    "greater_than": ("gt", "above"), "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"), "less_than_equal": ("le", "at most"),
+}  # fmt: skip
+
+
+def _explain(kind: str, text: str, value: object, context: dict[str, Any]) -> str:
+    """One pydantic error in the words of a user."""
+    if kind == "missing":
+        return "missing; it has no default"
+    if kind in _KINDS:
+        return f"must be {_KINDS[kind]}, not {shown(value)}"
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        limit = context[bound]
+        number = int(limit) if float(limit).is_integer() else limit
+        return f"must be {words} {number}, not {shown(value)}"
+    if kind == "literal_error":
+        choices = str(context["expected"])
+        near = closest(value, choices.replace("'", "").replace(" or ", ", ").split(", ")) if isinstance(value, str) else None
+        return f"must be {choices}, not {shown(value)}" + (f"; did you mean {near!r}?" if near else "")
+    if kind == "string_pattern_mismatch":
+        return f"must match {context['pattern']}, not {shown(value)}"
+    if kind in ("too_short", "too_long"):
+        bound_text = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
+        return f"must have {bound_text} entries, not {context['actual_length']}"
+    return f"{text[:1].lower()}{text[1:]}, not {shown(value)}"

@@ -1,0 +1,287 @@
+"""A registry: named components whose keyword-only parameters are their options."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
+from pydantic_core import InitErrorDetails, core_schema
+
+from clfkit.errors import UnknownName, UsageError
+from clfkit.options import Options, fault, meant, shown
+
+InputKind = Literal["vector", "image"]
+"""What one sample is: a row of features, or a picture (channels × height × width)."""
+
+S = TypeVar("S", bound=Options)
+F = TypeVar("F", bound=Callable[..., Any])
+
+ENTRY_POINTS = "clfkit.plugins"
+
+
+@dataclass(frozen=True)
+class Component(Generic[S]):
+    """A chosen member of a registry with its validated options. `S` holds those that all members share."""
+
+    name: str
+    options: S
+
+    def plain(self) -> str | dict[str, Any]:
+        """As it would stand in a YAML file with nothing left to defaults."""
+        options = plain(self.options)
+        return {"name": self.name, **options} if options else self.name
+
+
+@dataclass(frozen=True)
+class Entry(Generic[S]):
+    """One registered component: the function, its options, and what it makes or needs."""
+
+    name: str
+    function: Callable[..., Any]
+    options: type[S]
+    own: tuple[str, ...]  # the options that stand in the function's own signature
+    inputs: InputKind | None  # kind of samples made (datasets) or needed (the others); None: any
+    classes: int | str | None  # number of classes made or needed; a string names the option that says it
+
+    @property
+    def doc(self) -> str:
+        """The docstring without its list of options."""
+        return inspect.getdoc(self.function).split("\nOptions:")[0].strip() if self.function.__doc__ else ""
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the docstring."""
+        return " ".join(self.doc.split("\n\n")[0].split())
+
+
+class Registry(Generic[S]):
+    """Components of one kind, found in one folder of the package at the first look-up.
+
+    Annotating a pydantic field with a registry (`Annotated[Component[S], registry]`) makes that field accept
+    `{name: …, **options}` or a bare name, and hold a `Component`.
+    """
+
+    def __init__(self, kind: str, package: str, shared: type[S], default: str | None = None) -> None:
+        self.kind = kind
+        self.package = package
+        self.shared = shared
+        self.default = default
+        self._entries: dict[str, Entry[S]] = {}
+        self._discovered = False
+
+    def register(
+        self, name: str, *, inputs: InputKind | None = None, classes: int | str | None = None
+    ) -> Callable[[F], F]:
+        """Decorator that adds a function under `name`; its keyword-only parameters become its options.
+
+        inputs and classes say what a dataset makes, or what any other component needs.
+        Raises ValueError for a name that is taken.
+        """
+
+        def add(function: F) -> F:
+            if name in self._entries:
+                taken = self._entries[name].function.__module__
+                raise ValueError(f"{self.kind} {name!r} is registered twice: in {taken} and {function.__module__}")
+            model, own = _options_of(function, name, self)
+            self._entries[name] = Entry(name, function, model, own, inputs, classes)
+            return function
+
+        return add
+
+    def names(self) -> list[str]:
+        """All names, in alphabetical order."""
+        self._discover()
+        return sorted(self._entries)
+
+    def entry(self, name: str) -> Entry[S]:
+        """The component called `name`. Raises UnknownName, which lists the others."""
+        self._discover()
+        if name not in self._entries:
+            raise UnknownName(f"unknown {self.kind} {name!r}; {meant(name, self._entries)}")
+        return self._entries[name]
+
+    def parse(self, value: object) -> Component[S]:
+        """`{name: …, **options}`, a bare name, or a Component → a Component with every option validated.
+
+        Raises pydantic's ValidationError with faults in plain words.
+        """
+        if isinstance(value, Component):
+            return value
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, dict):
+            raise fault(f"must be the name of a {self.kind}, or {{name: …}} with options, not {shown(value)}")
+        options = dict(value)
+        name = options.pop("name", self.default)
+        if name is None:
+            raise self._fault_at_name(f"missing; {meant('', self.names())}")
+        if not isinstance(name, str):
+            raise self._fault_at_name(f"must be the name of a {self.kind}, not {shown(name)}")
+        try:
+            entry = self.entry(name)
+        except UnknownName as error:
+            raise self._fault_at_name(f"{error} (a component of your own needs --plugin FILE)") from None
+        return Component(name, entry.options.model_validate(options))
+
+    def build(self, component: Component[S], *context: Any) -> Any:
+        """Call the component's function with `context` and the options of its own signature."""
+        entry = self.entry(component.name)
+        return entry.function(*context, **{name: getattr(component.options, name) for name in entry.own})
+
+    def owners(self, option: str) -> list[str]:
+        """The components that have an option of that name."""
+        return [name for name in self.names() if option in self._entries[name].options.model_fields]
+
+    def _fault_at_name(self, message: str) -> ValidationError:
+        line = InitErrorDetails(type=fault(message), loc=("name",), input=None)
+        return ValidationError.from_exception_data(self.kind, [line])
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        folder = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(folder.__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{self.package}.{module.name}")
+        load_entry_points()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.plain())
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """JSON Schema of the field: any name alone, or one object per component."""
+        choices: list[dict[str, Any]] = [{"enum": self.names()}]
+        for name in self.names():
+            entry = self._entries[name]
+            inner = dict(handler(entry.options.__pydantic_core_schema__))
+            while "$ref" in inner:
+                inner = dict(handler.resolve_ref_schema(inner))
+            inner["properties"] = {"name": {"const": name}, **inner.get("properties", {})}
+            inner["description"] = entry.summary
+            inner["title"] = name
+            if self.default != name:
+                inner["required"] = ["name", *inner.get("required", [])]
+            choices.append(inner)
+        return {"anyOf": choices}
+
+
+def plain(value: object) -> Any:
+    """Options and components as plain dicts, lists and scalars, ready for YAML or JSON."""
+    if isinstance(value, Component):
+        return value.plain()
+    if isinstance(value, Options):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def load_plugin(path: str | Path) -> None:
+    """Run a Python file given on the command line so that its decorators register components.
+
+    Raises UsageError when there is no such file. Errors inside the file are the author's to see, in full.
+    """
+    file = Path(path)
+    if not file.is_file() or file.suffix != ".py":
+        raise UsageError(f"--plugin {path}: no such Python file")
+    name = f"clfkit_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', str(file.resolve()))}"
+    if name in sys.modules:
+        return
+    specification = importlib.util.spec_from_file_location(name, file)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+
+
+_entry_points_loaded = False
+
+
+def load_entry_points() -> None:
+    """Import the installed packages that announce themselves under the entry point group `clfkit.plugins`."""
+    global _entry_points_loaded
+    if _entry_points_loaded:
+        return
+    _entry_points_loaded = True
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS):
+        point.load()
+
+
+def _options_of(function: Callable[..., Any], name: str, registry: Registry[S]) -> tuple[type[S], tuple[str, ...]]:
+    """The options of a function as a pydantic model on top of those that the registry's members share."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    written = SimpleNamespace(__annotations__={p.name: p.annotation for p in parameters})
+    annotations = typing.get_type_hints(written, vars(sys.modules[function.__module__]), include_extras=True)
+    texts = _described(function)
+    fields: dict[str, Any] = {}
+    for parameter in parameters:
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[parameter.name] = (
+            annotations[parameter.name],
+            Field(default, description=texts.get(parameter.name), validate_default=True),
+        )
+    model = create_model(
+        f"{registry.kind}_{name}",
+        __base__=type(registry.shared.__name__, (_ComponentOptions, registry.shared), {"__module__": __name__}),
+        **fields,
+    )
+    model.component = name
+    model.registry = registry
+    return typing.cast(type[S], model), tuple(fields)
+
+
+class _ComponentOptions(Options):
+    """What the options of every registered component can say about keys that are not theirs."""
+
+    component: ClassVar[str]
+    registry: ClassVar[Registry[Any]]
+
+    @classmethod
+    def unknown_option(cls, key: str) -> str:
+        owners = cls.registry.owners(key)
+        if owners:
+            options = ", ".join(cls.model_fields) or "none"
+            return (
+                f"not an option of {cls.registry.kind} {cls.component!r} (it belongs to "
+                f"{', '.join(map(repr, owners))}); {cls.component!r} has: {options}"
+            )
+        return f"unknown option; {meant(key, cls.model_fields)}"
+
+
+def _described(function: Callable[..., Any]) -> dict[str, str]:
+    """The `Options:` block of a docstring as {name: text}."""
+    doc = inspect.getdoc(function) or ""
+    if "\nOptions:\n" not in doc:
+        return {}
+    texts: dict[str, str] = {}
+    name = ""
+    for line in doc.split("\nOptions:\n")[1].splitlines():
+        if line and not line.startswith(" "):
+            break
+        start = re.match(r"    (\w+): (.*)", line)
+        if start:
+            name = start[1]
+            texts[name] = start[2]
+        elif name and line.strip():
+            texts[name] += " " + line.strip()
+    return texts
