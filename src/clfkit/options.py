@@ -46,6 +46,12 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"choose from {', '.join(sorted(names))}" if names else "none exist"
 
 
+def printable(text: str, limit: int = 80) -> str:
+    """Text that is safe in one line of a message: control characters as escapes, cut to `limit` characters."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
+
+
 def fault(message: str) -> PydanticCustomError:
     """A validation error with our own final wording."""
     return PydanticCustomError("clfkit", "{message}", {"message": message})
@@ -62,7 +68,26 @@ class Options(BaseModel):
     @classmethod
     def unknown_option(cls, key: str) -> str:
         """What to say about a key that this group does not have."""
+        head = key.split(".")[0]
+        if head != key and head in cls.model_fields:
+            return f"unknown option; groups are nested, not dotted: {head!r} on a line, its options indented below"
+        for word in (key, SYNONYMS.get(key, key)):
+            inner = None if word in cls.model_fields else cls.option_below(word)
+            if inner:
+                return f"unknown option; did you mean {inner!r}?"
         return f"unknown option; {meant(key, cls.model_fields)}"
+
+    @classmethod
+    def option_below(cls, key: str) -> str | None:
+        """Dotted path to an option of that name in one of the groups inside this one, or None."""
+        for name, field in cls.model_fields.items():
+            kinds = (field.annotation, *typing.get_args(field.annotation), *field.metadata)
+            for group in (kind for kind in kinds if hasattr(kind, "option_below")):
+                direct = key in getattr(group, "model_fields", ()) or bool(getattr(group, "owners", _nobody)(key))
+                inner = key if direct else group.option_below(key)
+                if inner:
+                    return f"{name}.{inner}"
+        return None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -73,6 +98,11 @@ class Options(BaseModel):
             return handler(value)
         except ValidationError as error:
             _raise_in_plain_words(error, cls)
+
+
+def _nobody(option: str) -> list[str]:
+    """The owners of an option in what is no registry."""
+    return []
 
 
 def one_of(wording: str) -> WrapValidator:

@@ -10,7 +10,12 @@ import numpy.typing as npt
 from clfkit import rng
 from clfkit.components import DataOptions, datasets
 from clfkit.data.bundle import (
-    Column, DataBundle, Dataset, DataSpec, FloatArray, IndexArray, Inputs, Part, Split,
+    DataBundle,
+    Dataset,
+    DataSpec,
+    IndexArray,
+    Inputs,
+    Split,
 )  # fmt: skip
 from clfkit.data.splitting import split_indices
 from clfkit.data.table import encode, fit_columns

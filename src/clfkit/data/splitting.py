@@ -27,7 +27,9 @@ def split_indices(
     if pool is None:
         taken = np.concatenate([np.empty(0, np.int64), *(given[part] for part in given)])
         pool = np.setdiff1d(np.arange(len(labels)), taken)
-    parts: dict[Part, IndexArray] = {part: np.sort(indices) for part, indices in given.items() if part != "train"}
+    parts: dict[Part, IndexArray] = {
+        part: np.sort(indices) for part, indices in given.items() if part != "train"
+    }
     shares: dict[Part, float | int] = {"test": DEFAULT_TEST if options.test is None else options.test}
     shares["valid"] = options.valid
     wanted = {part: _number(share, len(pool), part) for part, share in shares.items() if part not in given}

@@ -18,14 +18,18 @@ def fit_columns(columns: tuple[Column, ...], train: RawTable) -> tuple[Column, .
         values = train[:, position]
         present = values[~np.isnan(values)]
         if column.kind == "numeric":
-            fitted.append(column.model_copy(update={"median": float(np.median(present)) if len(present) else 0.0}))
+            fitted.append(
+                column.model_copy(update={"median": float(np.median(present)) if len(present) else 0.0})
+            )
         else:
             seen = tuple(column.categories[int(code)] for code in np.unique(present))
             fitted.append(column.model_copy(update={"categories": seen}))
     return tuple(fitted)
 
 
-def encode(raw: RawTable, columns: tuple[Column, ...], fitted: tuple[Column, ...]) -> tuple[FloatArray, tuple[str, ...]]:
+def encode(
+    raw: RawTable, columns: tuple[Column, ...], fitted: tuple[Column, ...]
+) -> tuple[FloatArray, tuple[str, ...]]:
     """Raw rows as float32 features, and the features' names.
 
     A category that the train split does not have, or a gap in a categorical column, is all zeros.

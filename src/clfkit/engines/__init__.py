@@ -1,1 +1,1 @@
-"""TODO."""
+"""Engines: what computes a training step. Each registers a function EngineSetup → Engine."""

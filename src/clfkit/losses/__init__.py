@@ -1,1 +1,76 @@
-"""TODO."""
+"""Losses: what training minimises, for a batch of logits and labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import PositiveFloat
+
+from clfkit.components import NoOptions, losses
+from clfkit.data.bundle import ClassMap, FloatArray, IndexArray, listed
+from clfkit.errors import DataError
+from clfkit.options import one_of
+from clfkit.registry import Component
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ClassWeights = Annotated[
+    Literal["balanced"] | dict[str, PositiveFloat] | None, one_of("'balanced' or {class: weight above 0}")
+]
+
+
+class Loss(ABC):
+    """A loss as a weighted sum over samples and the sum of the weights, so that any grouping adds up exactly."""
+
+    outputs: int
+    """Logits that the model must make for one sample."""
+
+    @abstractmethod
+    def torch(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | float]:
+        """logits (N, outputs), labels (N,) → (sum of weighted losses, sum of weights)."""
+
+    @abstractmethod
+    def weight(self, labels: Tensor) -> Tensor | float:
+        """Sum of the weights of these labels alone."""
+
+    @abstractmethod
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """logits (N, outputs) → class probabilities (N, K)."""
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        """logits (N, outputs) → the most probable class of each sample (N,)."""
+        return logits.argmax(dim=1)
+
+
+def build_loss(component: Component[NoOptions], classes: ClassMap, counts: IndexArray) -> Loss:
+    """The loss of a config for these classes, of which the train split holds `counts` samples each."""
+    loss: Loss = losses.build(component, classes, counts)
+    return loss
+
+
+def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -> FloatArray | None:
+    """Weight of each class, shape (K,), or None for equal ones.
+
+    `balanced` is N / (K · count), scikit-learn's definition, so that every class weighs the same in the loss.
+    Raises DataError for weights of classes that do not exist.
+    """
+    if wanted is None:
+        return None
+    if wanted == "balanced":
+        present = np.maximum(counts, 1)
+        return (counts.sum() / (len(counts) * present)).astype(np.float32)
+    return named_weights(wanted, classes)
+
+
+def named_weights(wanted: Mapping[str, float], classes: ClassMap) -> FloatArray:
+    """Weights by class name; classes that are not named weigh 1."""
+    unknown = [name for name in wanted if name not in classes.index]
+    if unknown:
+        raise DataError(
+            f"train.loss.class_weights: no class {listed(unknown)}; the data has {listed(classes.names)}"
+        )
+    return np.array([wanted.get(name, 1.0) for name in classes.names], dtype=np.float32)

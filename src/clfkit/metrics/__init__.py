@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from clfkit.components import metrics
 from clfkit.data.bundle import ClassMap, FloatArray, IndexArray
@@ -27,13 +29,50 @@ class Predictions:
     @cached_property
     def predicted(self) -> IndexArray:
         """(N,) the most probable class of each sample; the lowest index among equals."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        best: IndexArray = self.probabilities.argmax(axis=1).astype(np.int64)
+        return best
 
     @cached_property
     def confusion(self) -> IndexArray:
         """(K, K) counts: rows are true classes, columns predicted ones."""
         k = len(self.classes)
-        return np.bincount(self.labels * k + self.predicted, minlength=k * k).reshape(k, k).astype(np.int64)
+        counts: IndexArray = np.zeros((k, k), dtype=np.int64)
+        np.add.at(counts, (self.labels, self.predicted), 1)
+        return counts
+
+
+class PerClass(NamedTuple):
+    """Four arrays of shape (K,), one entry for each class; NaN stands for undefined."""
+
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+    f1: npt.NDArray[np.float64]
+    support: IndexArray
+
+
+def per_class(confusion: IndexArray) -> PerClass:
+    """Precision, recall, F1 and support of each class, from (K, K) counts (rows true, columns predicted).
+
+    With TP, FP and FN of a class: precision = TP / (TP + FP), undefined when nothing was predicted as the
+    class; recall = TP / (TP + FN), undefined when no sample is of the class; F1 = 2 TP / (2 TP + FP + FN),
+    undefined when neither. support = TP + FN, the number of samples of the class.
+    """
+    right = np.diagonal(confusion)
+    support = confusion.sum(axis=1)
+    predicted = confusion.sum(axis=0)
+    return PerClass(
+        precision=_share(right, predicted),
+        recall=_share(right, support),
+        f1=_share(2 * right, support + predicted),
+        support=support,
+    )
+
+
+def _share(part: IndexArray, whole: IndexArray) -> npt.NDArray[np.float64]:
+    """part / whole, NaN where whole is 0."""
+    share = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share
 
 
 def score(predictions: Predictions) -> dict[str, float]:

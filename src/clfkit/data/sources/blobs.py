@@ -34,6 +34,11 @@ def blobs(
     from sklearn.datasets import make_blobs
 
     inputs, labels = make_blobs(
-        samples, features, centers=classes, cluster_std=std, center_box=(-box, box), random_state=integer_seed(rng)
+        samples,
+        features,
+        centers=classes,
+        cluster_std=std,
+        center_box=(-box, box),
+        random_state=integer_seed(rng),
     )
     return points(inputs, labels, classes)

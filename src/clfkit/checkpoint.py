@@ -1,0 +1,169 @@
+"""A checkpoint: a folder of safetensors and JSON with a manifest of SHA-256 sums, swapped in as a whole.
+
+    checkpoint.json        format, versions, config, spec, fingerprint of the data, train state
+    history.jsonl          one record for each finished epoch
+    model.safetensors      weights and buffers
+    optimizer.safetensors  what the optimizer keeps (absent in a `best` checkpoint)
+    progress.safetensors   step results of an epoch that is not finished (absent at its end)
+    manifest.json          SHA-256 of every other file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from clfkit import __version__
+from clfkit.config import ExperimentConfig, config_from_plain
+from clfkit.data.bundle import DataSpec
+from clfkit.engines.base import Arrays
+from clfkit.errors import CheckpointError, ConfigError, RunError
+from clfkit.history import EpochRecord, TrainState, as_lines, read_records
+from clfkit.storage import flush_folder, without_nan, write_through
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+ARRAY_FILES = ("model", "optimizer", "progress")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that evaluating needs, and with `optimizer` and `progress` all that resuming needs.
+
+    class_counts: samples of each class in the train split, from which class weights follow.
+    """
+
+    config: ExperimentConfig
+    spec: DataSpec
+    class_counts: tuple[int, ...]
+    fingerprint: str
+    state: TrainState
+    records: tuple[EpochRecord, ...]
+    model: Arrays
+    optimizer: Arrays = field(default_factory=dict)
+    progress: Arrays = field(default_factory=dict)
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write to `folder`, replacing what is there. At any moment one complete checkpoint can be found.
+
+    The new one is written beside the old under `.new`, the old moves to `.old`, the new takes its place.
+    Raises RunError when the disk does not take it; the previous checkpoint then still stands.
+    """
+    new, old = _beside(folder)
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        sums = {}
+        for name, content in _files(checkpoint):
+            write_through(new / name, content)
+            sums[name] = hashlib.sha256(content).hexdigest()
+        write_through(new / MANIFEST, json.dumps(sums, indent=2).encode())
+        flush_folder(new)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        new.rename(folder)
+        flush_folder(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise RunError(f"cannot write checkpoint {folder}: {error.strerror or error}") from error
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read and verify a checkpoint. Raises CheckpointError saying what is wrong with it."""
+    contents = _verified(folder)
+    try:
+        head = json.loads(contents["checkpoint.json"])
+        if head["format"] != FORMAT:
+            raise CheckpointError(f"{folder}: checkpoint format {head['format']}; this clfkit reads format {FORMAT}")
+        return Checkpoint(
+            config=config_from_plain(head["config"], f"{folder}/checkpoint.json"),
+            spec=DataSpec.model_validate(head["spec"]),
+            class_counts=tuple(map(int, head["class_counts"])),
+            fingerprint=str(head["fingerprint"]),
+            state=TrainState.model_validate(head["state"]),
+            records=read_records(contents["history.jsonl"].decode().splitlines()),
+            **{name: _arrays(folder, name, contents) for name in ARRAY_FILES},
+        )
+    except (ValidationError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder}: not a checkpoint of clfkit: {_first_line(error)}") from None
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
+
+
+def find_checkpoint(folder: Path) -> Path | None:
+    """The folder, or what a crash between two renames left of it; None when there is nothing."""
+    for candidate in (folder, *_beside(folder)):
+        if (candidate / MANIFEST).is_file():
+            return candidate
+    return None
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+
+
+def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
+    from safetensors.numpy import save
+
+    head = {
+        "format": FORMAT,
+        "clfkit": __version__,
+        "fingerprint": checkpoint.fingerprint,
+        "state": checkpoint.state.model_dump(),
+        "config": checkpoint.config.plain(),
+        "spec": checkpoint.spec.model_dump(),
+        "class_counts": checkpoint.class_counts,
+    }
+    yield "checkpoint.json", json.dumps(without_nan(head), ensure_ascii=False, allow_nan=False).encode()
+    yield "history.jsonl", as_lines(checkpoint.records)
+    for name in ARRAY_FILES:
+        arrays: Arrays = getattr(checkpoint, name)
+        if arrays or name == "model":
+            yield f"{name}.safetensors", save(arrays)
+
+
+def _verified(folder: Path) -> Mapping[str, bytes]:
+    """The content of every file in the manifest, each checked against its sum."""
+    try:
+        sums: Any = json.loads((folder / MANIFEST).read_bytes())
+        if not isinstance(sums, dict) or not {"checkpoint.json", "history.jsonl", "model.safetensors"} <= set(sums):
+            raise CheckpointError(f"{folder}: {MANIFEST} is damaged")
+        contents = {}
+        for name, expected in sums.items():
+            if os.path.basename(name) != name:
+                raise CheckpointError(f"{folder}: {MANIFEST} names a file outside the checkpoint")
+            contents[name] = (folder / name).read_bytes()
+            if hashlib.sha256(contents[name]).hexdigest() != expected:
+                raise CheckpointError(f"{folder}: {name} is damaged (its SHA-256 is not the manifest's)")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder}: not a complete checkpoint, {Path(error.filename).name} is missing") from None
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise CheckpointError(f"{folder}: {MANIFEST} is damaged") from None
+    return contents
+
+
+def _arrays(folder: Path, name: str, contents: Mapping[str, bytes]) -> Arrays:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    file = f"{name}.safetensors"
+    try:
+        return load(contents[file]) if file in contents else {}
+    except SafetensorError as error:
+        raise CheckpointError(f"{folder}: {file} is damaged: {error}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

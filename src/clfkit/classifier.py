@@ -1,0 +1,130 @@
+"""A trained classifier, restored from its checkpoint alone: what predictions, evaluation and figures look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clfkit.checkpoint import Checkpoint, read_checkpoint
+from clfkit.components import engines
+from clfkit.config import ExperimentConfig
+from clfkit.data.bundle import DataBundle, DataSpec, FloatArray, Inputs
+from clfkit.data.files import read_samples
+from clfkit.data.loading import load_bundle
+from clfkit.engines.base import Engine, EngineSetup
+from clfkit.errors import DataError
+from clfkit.history import EpochRecord
+from clfkit.run import OUTPUTS, RunDirectory, find_source
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model with the specification of its inputs. `run` is the run it comes from, if that is known.
+
+    config may differ from the checkpoint's own in where data is found.
+    """
+
+    checkpoint: Checkpoint
+    config: ExperimentConfig
+    run: RunDirectory | None = None
+
+    def predict(self, inputs: npt.ArrayLike | str | Path) -> npt.NDArray[Any]:
+        """The most probable class of each sample, named as in the data (integers where the names are), shape (N,).
+
+        inputs: samples (N, …) in raw units (pixels 0 to 255, features unscaled), or a file or folder of samples.
+        Raises DataError when they do not fit the model.
+        """
+        return self.spec.classes.labels[self.predict_proba(inputs).argmax(axis=1)]
+
+    def predict_proba(self, inputs: npt.ArrayLike | str | Path) -> FloatArray:
+        """Class probabilities (N, K), columns in the order of `classes`. See `predict`."""
+        if isinstance(inputs, (str, Path)):
+            samples, _ = read_samples([Path(inputs)], self.spec)
+            return self.engine.predict(samples)
+        return self.engine.predict(self._samples(np.asarray(inputs)))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the probability columns."""
+        return self.spec.classes.names
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the model expects of its inputs."""
+        return self.checkpoint.spec
+
+    @property
+    def records(self) -> tuple[EpochRecord, ...]:
+        """The training history up to this checkpoint, or of the whole run if that is known."""
+        return (self.run.history() if self.run else ()) or self.checkpoint.records
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine with the trained weights, for prediction only."""
+        engine = build_engine(self.config, self.spec, self.checkpoint.class_counts)
+        engine.load_state(self.checkpoint.model)
+        return engine
+
+    @cached_property
+    def bundle(self) -> DataBundle:
+        """The data of the experiment, read again, its classes matched by name. Raises DataError, ClassMismatch."""
+        bundle = load_bundle(self.config.data, self.config.data_seed)
+        order = self.spec.classes.translation(bundle.spec.classes, "the data")
+        if not np.array_equal(order, np.arange(len(order))):
+            raise DataError("the classes of the data are in another order than the model's")
+        return bundle
+
+    @property
+    def data_changed(self) -> bool:
+        """Whether samples or split differ from those that the model was trained with."""
+        return self.bundle.fingerprint != self.checkpoint.fingerprint
+
+    def initial(self) -> Classifier | None:
+        """The same model before training, if the run kept it."""
+        path = self.run.checkpoint_path("initial") if self.run else None
+        return Classifier(read_checkpoint(path), self.config, self.run) if path else None
+
+    def _samples(self, inputs: npt.NDArray[Any]) -> Inputs:
+        """Check and shape raw samples; grey images may come without their channel axis."""
+        shape = self.spec.shape
+        if self.spec.inputs == "image" and shape[0] == 1 and inputs.shape[1:] == shape[1:]:
+            inputs = inputs[:, None]
+        if inputs.ndim != len(shape) + 1 or inputs.shape[1:] != shape:
+            raise DataError(f"samples must have shape (N, {', '.join(map(str, shape))}), not {inputs.shape}")
+        if inputs.dtype.kind not in "fiub":
+            raise DataError(f"samples must be numbers, not {inputs.dtype}")
+        return inputs if inputs.dtype == np.uint8 else inputs.astype(np.float32)
+
+
+def load(source: str | Path, out: str | Path = OUTPUTS) -> Classifier:
+    """Restore a trained classifier from a run directory, a checkpoint folder, or `latest` (under `out`).
+
+    Raises UsageError, CheckpointError.
+    """
+    run, folder = find_source(str(source), Path(out))
+    checkpoint = read_checkpoint(folder)
+    return Classifier(checkpoint, checkpoint.config, run)
+
+
+def build_engine(config: ExperimentConfig, spec: DataSpec, class_counts: tuple[int, ...]) -> Engine:
+    """An engine for prediction. It may run on another device than the one that trained."""
+    setup = EngineSetup(
+        spec=spec,
+        model=config.model,
+        loss=config.train.loss,
+        optimizer=config.train.optimizer,
+        train=None,
+        class_counts=np.array(class_counts, np.int64),
+        seed=config.seed,
+        batch_size=1024,
+        device="cpu" if config.train.device == "cpu" else "auto",
+        precision=config.train.precision,
+        threads=config.train.threads,
+    )
+    engine: Engine = engines.build(config.engine, setup)
+    return engine

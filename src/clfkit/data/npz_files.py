@@ -1,0 +1,120 @@
+"""NumPy's .npz archives, read without pickle and without trust in the sizes that they claim."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from clfkit.data.bundle import listed
+from clfkit.errors import DataError
+
+MAX_BYTES = 8 * 1024**3  # of all arrays together, uncompressed
+
+INPUT_NAMES = ("x", "X", "inputs", "features")
+LABEL_NAMES = ("y", "Y", "labels", "label")
+
+
+def read_arrays(path: Path, *wanted: tuple[str, ...]) -> list[npt.NDArray[np.generic] | None]:
+    """For each group of names in `wanted` the first array of the archive that has one of them, or None.
+
+    Raises DataError for anything but a sound .npz file, for more than `MAX_BYTES`, and for arrays of Python
+    objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            total = sum(info.file_size for info in members.values())
+            if total > MAX_BYTES:
+                raise DataError(
+                    f"{path}: {total / 1024**3:.0f} GiB of arrays; at most {MAX_BYTES // 1024**3} are read"
+                )
+            found = [next((name for name in names if name in members), None) for names in wanted]
+            return [None if name is None else _array(archive, members[name], path) for name in found]
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise DataError(f"{path}: not a sound .npz file: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def read_inputs(path: Path) -> npt.NDArray[np.generic]:
+    """The inputs of an archive: the array of one of `INPUT_NAMES`, or its only array. Raises DataError."""
+    inputs = read_arrays(path, INPUT_NAMES)[0]
+    if inputs is None:
+        names = array_names(path)
+        if len(names) != 1:
+            raise DataError(f"{path}: no array is called x (there are {listed(names)})")
+        inputs = read_arrays(path, names)[0]
+    assert inputs is not None
+    return inputs
+
+
+def read_pair(
+    path: Path, label: str | None = None
+) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+    """Inputs and labels of an archive, of equal length; `label` is tried before `LABEL_NAMES`.
+
+    Raises DataError when either is absent, empty, or of another length.
+    """
+    inputs, labels = read_arrays(path, INPUT_NAMES, (label, *LABEL_NAMES) if label else LABEL_NAMES)
+    for array, name in ((inputs, "x (samples)"), (labels, "y (labels)")):
+        if array is None:
+            raise DataError(f"{path}: no array {name}; there are {listed(array_names(path))}")
+    assert inputs is not None and labels is not None
+    if labels.ndim != 1 or inputs.ndim < 2 or len(labels) != len(inputs) or not len(inputs):
+        raise DataError(
+            f"{path}: x of shape {inputs.shape} and y of shape {labels.shape} are not N samples and N labels"
+        )
+    return inputs, labels
+
+
+def array_names(path: Path) -> tuple[str, ...]:
+    """The names of the arrays of a sound archive."""
+    with zipfile.ZipFile(path) as archive:
+        return tuple(name.removesuffix(".npy") for name in archive.namelist())
+
+
+def class_names(labels: npt.NDArray[np.generic], path: Path) -> list[str]:
+    """Labels (N,) as class names: text as it is, whole numbers in decimal. Raises DataError for anything else."""
+    if labels.dtype.kind == "f" and np.equal(np.mod(labels.astype(np.float64), 1), 0).all():
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8")  # type: ignore[type-var]
+    if labels.dtype.kind not in "iubU":
+        raise DataError(f"{path}: labels must be text or whole numbers, not {labels.dtype}")
+    return [str(label) for label in labels.tolist()]
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> npt.NDArray[np.generic]:
+    """One array, read only if the member is as long as its header says."""
+    with archive.open(info) as file:
+        shape, dtype = _header(file)
+        held = info.file_size - file.tell()
+    if dtype.hasobject:
+        raise DataError(
+            f"{path}: array {info.filename!r} holds Python objects (a pickle), which are never loaded"
+        )
+    if math.prod(shape) * dtype.itemsize != held:
+        raise DataError(
+            f"{path}: array {info.filename!r} says shape {shape} of {dtype} but holds {held} bytes"
+        )
+    with archive.open(info) as file:
+        array: npt.NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Shape and type of an array as its header claims them. Raises ValueError for anything that is no header."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"array format {version} is not known")
+    return shape, dtype

@@ -1,0 +1,24 @@
+"""Kuzushiji-MNIST: cursive Japanese characters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clfkit.components import datasets
+from clfkit.data.bundle import Dataset
+from clfkit.data.sources._torchvision_readers import read
+
+CLASSES = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+
+@datasets.register("kmnist", inputs="image", classes=10)
+def kmnist(rng: np.random.Generator, *, root: str = "data", download: bool = True) -> Dataset:
+    """60,000 cursive hiragana to train on and 10,000 to test, grey, uint8 (N, 1, 28, 28).
+
+    Source: Clanuwat et al., https://github.com/rois-codh/kmnist, 2018.
+
+    Options:
+        root: folder that holds KMNIST/raw with the four files, or will.
+        download: fetch missing files.
+    """
+    return read("KMNIST", CLASSES, root, download)

@@ -1,0 +1,24 @@
+"""MNIST: handwritten digits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clfkit.components import datasets
+from clfkit.data.bundle import Dataset
+from clfkit.data.sources._torchvision_readers import read
+
+CLASSES = tuple("0123456789")
+
+
+@datasets.register("mnist", inputs="image", classes=10)
+def mnist(rng: np.random.Generator, *, root: str = "data", download: bool = True) -> Dataset:
+    """60,000 handwritten digits to train on and 10,000 to test, grey, uint8 (N, 1, 28, 28).
+
+    Source: LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/, 1998.
+
+    Options:
+        root: folder that holds MNIST/raw with the four files, or will.
+        download: fetch missing files.
+    """
+    return read("MNIST", CLASSES, root, download)

@@ -1,0 +1,26 @@
+"""Two interleaving half circles: scikit-learn's `make_moons`."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import NonNegativeFloat
+
+from clfkit.components import datasets
+from clfkit.data.bundle import Dataset
+from clfkit.data.sources._points import AtLeastTwo, integer_seed, points
+
+
+@datasets.register("moons", inputs="vector", classes=2)
+def moons(rng: np.random.Generator, *, samples: AtLeastTwo = 1000, noise: NonNegativeFloat = 0.1) -> Dataset:
+    """Two interleaving half circles in the plane.
+
+    Source: scikit-learn's `make_moons`.
+
+    Options:
+        samples: number of points.
+        noise: standard deviation of the Gaussian noise added to both coordinates.
+    """
+    from sklearn.datasets import make_moons
+
+    inputs, labels = make_moons(samples, noise=noise, random_state=integer_seed(rng))
+    return points(inputs, labels, 2)

@@ -1,0 +1,124 @@
+"""The contract between the trainer and whatever computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from clfkit.components import NoOptions, OptimizerOptions
+from clfkit.data.bundle import DataSpec, FloatArray, IndexArray, Inputs, Split
+from clfkit.registry import Component
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""Named arrays, as a checkpoint stores them."""
+
+
+class StepResult(NamedTuple):
+    """What one batch gave, as 0-d values that may still lie on a device; `Engine.read` fetches many at once.
+
+    loss: weighted sum over the samples. weight: sum of the weights (the count, unless classes are weighted).
+    correct: samples predicted right. count: samples.
+    """
+
+    loss: Any
+    weight: Any
+    correct: Any
+    count: int
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Step results on the host: arrays with one value a step."""
+
+    loss: npt.NDArray[np.float64]
+    weight: npt.NDArray[np.float64]
+    correct: IndexArray
+    count: IndexArray
+
+    @property
+    def mean_loss(self) -> float:
+        """Weighted mean loss over all samples; NaN without samples."""
+        weight = float(self.weight.sum())
+        return float(self.loss.sum()) / weight if weight else float("nan")
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples predicted right; NaN without samples."""
+        count = int(self.count.sum())
+        return int(self.correct.sum()) / count if count else float("nan")
+
+    @property
+    def step_losses(self) -> npt.NDArray[np.float64]:
+        """Mean loss of every step."""
+        return self.loss / self.weight
+
+    def arrays(self) -> Arrays:
+        """For a checkpoint in the middle of an epoch."""
+        return {"loss": self.loss, "weight": self.weight, "correct": self.correct, "count": self.count}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Totals:
+        """Back from `arrays()`; no arrays give no steps."""
+        return cls(
+            np.asarray(arrays.get("loss", ()), np.float64), np.asarray(arrays.get("weight", ()), np.float64),
+            np.asarray(arrays.get("correct", ()), np.int64), np.asarray(arrays.get("count", ()), np.int64),
+        )  # fmt: skip
+
+    def __add__(self, other: Totals) -> Totals:
+        mine, theirs = self.arrays(), other.arrays()
+        return Totals.of({name: np.concatenate([mine[name], theirs[name]]) for name in mine})
+
+
+@dataclass(frozen=True)
+class EngineSetup:
+    """All that an engine is built from. Without train samples it can only predict."""
+
+    spec: DataSpec
+    model: Component[NoOptions]
+    loss: Component[NoOptions]
+    optimizer: Component[OptimizerOptions]
+    train: Split | None
+    class_counts: IndexArray
+    seed: int
+    batch_size: int
+    accumulate: int = 1
+    clip_norm: float | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    threads: int | str = "auto"
+    deterministic: bool = False
+
+
+class Engine(Protocol):
+    """A model with its loss, optimizer and train samples, on some device."""
+
+    decisions: dict[str, Any]
+    """What was chosen automatically (device, threads, …), for environment.json and the start of a run."""
+
+    parameters: int
+    """Number of learnable numbers."""
+
+    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
+        """One optimizer step on the train samples at `indices`; `key` alone decides all random draws."""
+
+    def read(self, results: Sequence[StepResult]) -> Totals:
+        """Step results as arrays on the host: the one place where a device is waited for."""
+
+    def score(self, split: Split) -> Totals:
+        """Loss and accuracy on a split, in evaluation mode."""
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Class probabilities (N, K) in evaluation mode; inputs are raw, as in a Split."""
+
+    def model_state(self) -> Arrays:
+        """Copies of the weights and buffers."""
+
+    def optimizer_state(self) -> Arrays:
+        """Copies of what the optimizer keeps."""
+
+    def load_state(self, model: Arrays, optimizer: Arrays | None = None) -> None:
+        """Put back what `model_state` and `optimizer_state` returned. Raises CheckpointError if it does not fit."""

@@ -1,0 +1,199 @@
+"""The torch engine: one step forward, backward and along the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from clfkit import rng
+from clfkit.components import models, optimizers
+from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
+from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals
+from clfkit.engines.pytorch.device import choose_device, choose_threads, make_deterministic
+from clfkit.engines.pytorch.feed import Feed, Normalizer
+from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
+from clfkit.losses import build_loss
+
+EVALUATION_NUMBERS = 1_000_000
+"""Input numbers in one batch of an evaluation: large enough for speed, small enough for memory."""
+
+
+class TorchEngine:
+    """A torch module with its loss, optimizer and resident train samples. See `clfkit.engines.base.Engine`."""
+
+    def __init__(self, setup: EngineSetup) -> None:
+        if setup.deterministic:
+            make_deterministic()
+        self.device = choose_device(setup.device)
+        self.loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts)
+        self.model = build_model(setup, self.loss.outputs).to(self.device)
+        self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        threads = choose_threads(setup, self.parameters)
+        torch.set_num_threads(threads)
+        self.decisions = {"device": str(self.device), "precision": setup.precision, "threads": threads}
+        self._setup = setup
+        self._bf16 = setup.precision == "bf16"
+        self._normalize = Normalizer(setup.spec, self.device)
+        self._random = default_generator(self.device)
+        self._feeds: dict[int, tuple[Split, Feed]] = {}
+        self._optimizer: torch.optim.Optimizer | None = None
+        if setup.train is not None:
+            self._train = Feed(setup.train, self._normalize, self.device)
+            self._optimizer = build_optimizer(setup, self.model)
+            self._decayed = decoupled_parameters(setup, self.model)
+
+    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
+        """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
+        assert self._optimizer is not None, "this engine was built without train samples"
+        self._random.manual_seed(key)
+        if not self.model.training:
+            self.model.train()
+        inputs, labels = self._train.batch(indices)
+        weight = self.loss.weight(labels)
+        total, correct = self._backward(inputs, labels, weight)
+        if self._setup.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._setup.clip_norm)
+        if self._decayed:
+            torch._foreach_mul_(self._decayed, 1 - lr * self._setup.optimizer.options.weight_decay)
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return StepResult(total, weight, correct, len(indices))
+
+    def _backward(self, inputs: Tensor, labels: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Gradients of the batch, worked through in `accumulate` pieces; returns summed loss and hits."""
+        pieces = self._setup.accumulate
+        totals, hits = [], []
+        for part, answers in zip(inputs.chunk(pieces), labels.chunk(pieces), strict=True):
+            logits = self._logits(part)
+            total, _ = self.loss.torch(logits, answers)
+            (total / weight).backward()
+            totals.append(total.detach())
+            hits.append((self.loss.predicted(logits) == answers).sum())
+        if pieces == 1:
+            return totals[0], hits[0]
+        return torch.stack(totals).sum(), torch.stack(hits).sum()
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        if not self._bf16:
+            logits: Tensor = self.model(inputs)
+            return logits
+        with torch.autocast(self.device.type, torch.bfloat16):
+            logits = self.model(inputs)
+        return logits.float()
+
+    def read(self, results: Sequence[StepResult]) -> Totals:
+        """See Engine."""
+        return Totals(
+            _fetch([r.loss for r in results]).astype(np.float64),
+            _fetch([r.weight for r in results]).astype(np.float64),
+            _fetch([r.correct for r in results]).astype(np.int64),
+            np.array([r.count for r in results], np.int64),
+        )
+
+    @torch.inference_mode()
+    def score(self, split: Split) -> Totals:
+        """See Engine. The split stays on the device, since training scores it after every epoch."""
+        feed = self._feed(split)
+        results = []
+        for indices in self._evaluation_batches(len(split)):
+            inputs, labels = feed.batch(indices)
+            logits = self._logits(inputs)
+            total, weight = self.loss.torch(logits, labels)
+            correct = (self.loss.predicted(logits) == labels).sum()
+            results.append(StepResult(total, weight, correct, len(indices)))
+        return self.read(results)
+
+    def _feed(self, split: Split) -> Feed:
+        if id(split) not in self._feeds:  # the split is kept too, so that its id stays its own
+            self._feeds[id(split)] = split, Feed(split, self._normalize, self.device)
+        return self._feeds[id(split)][1]
+
+    @torch.inference_mode()
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """See Engine."""
+        parts = [np.empty((0, len(self._setup.spec.classes)), np.float32)]
+        for indices in self._evaluation_batches(len(inputs)):
+            samples = torch.from_numpy(np.ascontiguousarray(inputs[indices])).to(self.device)
+            logits = self._logits(self._normalize(samples))
+            parts.append(self.loss.probabilities(logits).cpu().numpy())
+        return np.concatenate(parts)
+
+    def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
+        if self.model.training:
+            self.model.eval()
+        size = min(8192, max(16, EVALUATION_NUMBERS // self._setup.spec.features))
+        for start in range(0, count, size):
+            yield np.arange(start, min(start + size, count))
+
+    def model_state(self) -> Arrays:
+        """See Engine."""
+        return to_arrays(self.model.state_dict())
+
+    def optimizer_state(self) -> Arrays:
+        """See Engine."""
+        return {} if self._optimizer is None else optimizer_arrays(self._optimizer, self.model)
+
+    def load_state(self, model: Arrays, optimizer: Arrays | None = None) -> None:
+        """See Engine."""
+        from_arrays(self.model, model)
+        if optimizer is not None and self._optimizer is not None:
+            put_optimizer_arrays(self._optimizer, self.model, optimizer)
+
+
+def build_model(setup: EngineSetup, outputs: int) -> nn.Module:
+    """The model with initial weights that depend on the seed alone; torch's own random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(rng.key(setup.seed, "weights"))
+        model: nn.Module = models.build(setup.model, setup.spec, outputs)
+    return model
+
+
+def parameter_groups(setup: EngineSetup, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Learnable tensors with weight decay, and those without: biases and the scales of normalisation layers."""
+    learnable = [p for p in model.parameters() if p.requires_grad]
+    if setup.optimizer.options.decay_all:
+        return learnable, []
+    return [p for p in learnable if p.ndim > 1], [p for p in learnable if p.ndim <= 1]
+
+
+def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of the config; an L2 penalty goes into its gradient, decoupled decay does not."""
+    decayed, free = parameter_groups(setup, model)
+    options = setup.optimizer.options
+    penalty = 0.0 if options.decoupled else options.weight_decay
+    groups: list[dict[str, Any]] = [
+        {"params": parameters, "weight_decay": decay} for parameters, decay in ((decayed, penalty), (free, 0.0)) if parameters
+    ]
+    optimizer: torch.optim.Optimizer = optimizers.build(setup.optimizer, groups)
+    return optimizer
+
+
+def decoupled_parameters(setup: EngineSetup, model: nn.Module) -> list[Tensor]:
+    """The tensors whose decay the engine applies itself, before each step."""
+    options = setup.optimizer.options
+    if not (options.decoupled and options.weight_decay):
+        return []
+    return [p.detach() for p in parameter_groups(setup, model)[0]]
+
+
+def default_generator(device: torch.device) -> torch.Generator:
+    """The generator that torch's own layers (dropout and the like) draw from on this device."""
+    if device.type == "cuda":
+        torch.cuda.init()
+        return torch.cuda.default_generators[device.index or 0]
+    if device.type == "mps":
+        return torch.mps._get_default_mps_generator()
+    return torch.default_generator
+
+
+def _fetch(values: list[Any]) -> Any:
+    """0-d tensors or numbers as one array, with a single transfer."""
+    if values and isinstance(values[0], Tensor):
+        return torch.stack(values).cpu().numpy()
+    return np.array(values)

@@ -1,0 +1,63 @@
+"""Samples on their way to the model: resident as one tensor when they lie in memory, else gathered per batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
+
+RESIDENT_SHARE = 0.5
+"""Largest share of a GPU's free memory that samples may occupy."""
+
+
+class Normalizer:
+    """(x - mean) / std with the statistics of the train split, as float32 on the device."""
+
+    def __init__(self, spec: DataSpec, device: torch.device) -> None:
+        shape = (1, -1) + (1,) * (len(spec.shape) - 1)
+        self._mean = torch.tensor(spec.mean, dtype=torch.float32, device=device).reshape(shape)
+        self._scale = (1 / torch.tensor(spec.std, dtype=torch.float64)).to(torch.float32).to(device).reshape(shape)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        return (inputs.float() - self._mean) * self._scale
+
+
+class Feed:
+    """Batches of normalised inputs and labels of one split, on the device."""
+
+    def __init__(self, split: Split, normalize: Normalizer, device: torch.device) -> None:
+        self._normalize = normalize
+        self._device = device
+        self._labels = torch.from_numpy(np.ascontiguousarray(split.labels)).to(device)
+        self._inputs: Inputs | Tensor = split.inputs
+        self._ready = False  # already normalised: features are, pixels stay uint8 until they are needed
+        if isinstance(split.inputs, np.ndarray) and fits(split.inputs.nbytes, device):
+            self._inputs = torch.from_numpy(np.ascontiguousarray(split.inputs)).to(device)
+            if self._inputs.dtype != torch.uint8:
+                self._inputs, self._ready = normalize(self._inputs), True
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def batch(self, indices: IndexArray) -> tuple[Tensor, Tensor]:
+        """Inputs (n, …) and labels (n,) of the samples at `indices`; a whole split keeps its own order."""
+        if len(indices) == len(self) and isinstance(self._inputs, Tensor):
+            return self._normalized(self._inputs), self._labels
+        at = torch.from_numpy(indices).to(self._device)
+        if isinstance(self._inputs, Tensor):
+            return self._normalized(self._inputs[at]), self._labels[at]
+        samples = torch.from_numpy(np.ascontiguousarray(self._inputs[indices])).to(self._device)
+        return self._normalized(samples), self._labels[at]
+
+    def _normalized(self, inputs: Tensor) -> Tensor:
+        return inputs if self._ready else self._normalize(inputs)
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether `size` bytes of samples may lie on the device; on a CPU they are in its memory already."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= RESIDENT_SHARE * free

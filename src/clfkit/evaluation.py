@@ -1,0 +1,41 @@
+"""A trained model on one split: metrics, per-class figures and predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from clfkit.data.bundle import ClassMap, Split
+from clfkit.engines.base import Engine
+from clfkit.metrics import Predictions, per_class, score
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model is worth on one split."""
+
+    split: str
+    samples: int
+    metrics: dict[str, float]
+    classes: dict[str, dict[str, float]]
+    predictions: Predictions
+
+    def as_json(self) -> dict[str, Any]:
+        """For evaluation/<split>.json. NaN (undefined) becomes null when it is written."""
+        return {"split": self.split, "samples": self.samples, "metrics": self.metrics, "classes": self.classes}
+
+
+def evaluate(engine: Engine, split: Split, name: str, classes: ClassMap) -> Evaluation:
+    """Score the engine's model on a split: the only place where the test split is read."""
+    probabilities = engine.predict(split.inputs)
+    predictions = Predictions(split.labels, probabilities, classes, engine.score(split).mean_loss)
+    return Evaluation(name, len(split), score(predictions), _table(predictions), predictions)
+
+
+def _table(predictions: Predictions) -> dict[str, dict[str, float]]:
+    """{class: {precision, recall, f1, support}}."""
+    columns = per_class(predictions.confusion)
+    return {
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name, p, r, f, s in zip(predictions.classes.names, *columns, strict=True)
+    }

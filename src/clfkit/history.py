@@ -1,0 +1,101 @@
+"""What training has done so far: one record an epoch, and the position inside the current one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from clfkit.storage import without_nan
+
+
+class EpochRecord(BaseModel):
+    """One line of history.jsonl. Losses are means, accuracies shares; valid values are null without a valid split.
+
+    epoch counts from 1; step is the number of optimizer steps since the start; lr is the last step's learning
+    rate; seconds is the time of this epoch alone, validation included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float = Field(alias="train.loss")
+    train_accuracy: float = Field(alias="train.accuracy")
+    valid_loss: float | None = Field(None, alias="valid.loss")
+    valid_accuracy: float | None = Field(None, alias="valid.accuracy")
+    seconds: float
+
+    def value(self, metric: str) -> float | None:
+        """The value of `valid.loss`, `train.accuracy`, …"""
+        found: float | None = getattr(self, metric.replace(".", "_"))
+        return found
+
+    def line(self) -> str:
+        """As a line of JSON."""
+        return json.dumps(without_nan(self.model_dump(by_alias=True)))
+
+
+def read_records(lines: Iterable[str]) -> tuple[EpochRecord, ...]:
+    """Records from lines of JSON. Raises ValueError for a line that is not one."""
+    return tuple(EpochRecord.model_validate_json(line) for line in lines if line.strip())
+
+
+class TrainState(BaseModel):
+    """All that resuming needs beside arrays: where training stands and what it has seen.
+
+    epoch: epochs finished. step: optimizer steps done. position: batches done of the current epoch.
+    best_epoch: epoch (from 1) with the best value so far, 0 before there is one.
+    seconds: time already spent on the current epoch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int = Field(0, ge=0)
+    step: int = Field(0, ge=0)
+    position: int = Field(0, ge=0)
+    best_epoch: int = Field(0, ge=0)
+    best_value: float | None = None
+    seconds: float = 0.0
+    stopped_early: bool = False
+
+
+def oriented(metric: str, value: float | None) -> float:
+    """A metric so that larger is better; a value that is missing or NaN is worse than any other."""
+    if value is None or math.isnan(value):
+        return -math.inf
+    return -value if metric.endswith("loss") else value
+
+
+@dataclass
+class Watch:
+    """One metric over the epochs: its oriented values, and how long ago it last improved by `min_delta`.
+
+    A function of the records alone: replaying them gives the same watch, which is how a resumed run gets its own.
+    """
+
+    metric: str
+    min_delta: float = 0.0
+    values: list[float] = field(default_factory=list)
+    best: float = -math.inf
+    since: int = 0
+
+    def see(self, record: EpochRecord) -> bool:
+        """Take in the next epoch; True if it improved. The first epoch always does."""
+        value = oriented(self.metric, record.value(self.metric))
+        improved = not self.values or value > self.best + self.min_delta
+        self.values.append(value)
+        if improved:
+            self.best, self.since = value, 0
+        else:
+            self.since += 1
+        return improved
+
+
+def as_lines(records: Iterable[EpochRecord]) -> bytes:
+    """The content of history.jsonl."""
+    return "".join(record.line() + "\n" for record in records).encode()

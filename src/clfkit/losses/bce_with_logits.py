@@ -1,0 +1,76 @@
+"""Binary cross-entropy on one logit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clfkit.components import losses
+from clfkit.data.bundle import ClassMap, FloatArray, IndexArray
+from clfkit.errors import DataError
+from clfkit.losses import ClassWeights, Loss
+from clfkit.losses import class_weights as weights_of
+from clfkit.options import Fraction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class BinaryCrossEntropy(Loss):
+    """-w[y] (t log σ(z) + (1-t) log(1-σ(z))) with t = y, or y (1-s) + s/2 under label smoothing s."""
+
+    outputs = 1
+
+    def __init__(self, label_smoothing: float, weights: FloatArray | None) -> None:
+        self.label_smoothing = label_smoothing
+        self._weights = None if weights is None else (float(weights[0]), float(weights[1]))
+
+    def torch(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | float]:
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        targets = labels.to(logits.dtype)
+        if self.label_smoothing:
+            targets = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
+        total = binary_cross_entropy_with_logits(
+            logits[:, 0], targets, self._of_samples(labels, logits), reduction="sum"
+        )
+        return total, self.weight(labels)
+
+    def weight(self, labels: Tensor) -> Tensor | float:
+        if self._weights is None:
+            return float(len(labels))
+        negative, positive = self._weights
+        return len(labels) * negative + labels.sum() * (positive - negative)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        from torch import cat
+
+        positive = logits.sigmoid()
+        return cat([1 - positive, positive], dim=1)
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        return (logits[:, 0] > 0).long()
+
+    def _of_samples(self, labels: Tensor, logits: Tensor) -> Tensor | None:
+        if self._weights is None:
+            return None
+        negative, positive = self._weights
+        return negative + labels.to(logits.dtype) * (positive - negative)
+
+
+@losses.register("bce_with_logits", classes=2)
+def bce_with_logits(
+    classes: ClassMap,
+    counts: IndexArray,
+    *,
+    label_smoothing: Fraction = 0.0,
+    class_weights: ClassWeights = None,
+) -> Loss:
+    """Binary cross-entropy over a single logit: positive means the second class.
+
+    Options:
+        label_smoothing: share of every target that is spread evenly over both classes.
+        class_weights: `balanced`, or {class name: weight}; a class that is not named weighs 1.
+    """
+    if len(classes) != 2:
+        raise DataError(f"train.loss: bce_with_logits needs 2 classes, and the data has {len(classes)}")
+    return BinaryCrossEntropy(label_smoothing, weights_of(class_weights, classes, counts))

@@ -1,0 +1,68 @@
+"""Softmax cross-entropy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clfkit.components import losses
+from clfkit.data.bundle import ClassMap, FloatArray, IndexArray
+from clfkit.losses import ClassWeights, Loss
+from clfkit.losses import class_weights as weights_of
+from clfkit.options import Fraction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class CrossEntropy(Loss):
+    """-Σ w[y] log softmax(z)[y]; label smoothing s moves the share s of every target evenly to all K classes.
+
+    As torch.nn.functional.cross_entropy, whose mean is the sum divided by the weights of the labels.
+    """
+
+    def __init__(self, classes: int, label_smoothing: float, weights: FloatArray | None) -> None:
+        self.outputs = classes
+        self.label_smoothing = label_smoothing
+        self._weights = weights
+        self._on_device: Tensor | None = None
+
+    def torch(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | float]:
+        from torch.nn.functional import cross_entropy
+
+        total = cross_entropy(
+            logits, labels, self._device_weights(labels), reduction="sum", label_smoothing=self.label_smoothing
+        )
+        return total, self.weight(labels)
+
+    def weight(self, labels: Tensor) -> Tensor | float:
+        weights = self._device_weights(labels)
+        return float(len(labels)) if weights is None else weights[labels].sum()
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        return logits.softmax(dim=1)
+
+    def _device_weights(self, labels: Tensor) -> Tensor | None:
+        if self._weights is not None and (self._on_device is None or self._on_device.device != labels.device):
+            from torch import from_numpy
+
+            self._on_device = from_numpy(self._weights).to(labels.device)
+        return self._on_device
+
+
+@losses.register("cross_entropy")
+def cross_entropy(
+    classes: ClassMap,
+    counts: IndexArray,
+    *,
+    label_smoothing: Fraction = 0.0,
+    class_weights: ClassWeights = None,
+) -> Loss:
+    """Softmax cross-entropy over one logit for each class.
+
+    Options:
+        label_smoothing: share of every target that is spread evenly over all classes.
+        class_weights: `balanced`, or {class name: weight}; classes that are not named weigh 1.
+    """
+    return CrossEntropy(len(classes), label_smoothing, weights_of(class_weights, classes, counts))
+
+

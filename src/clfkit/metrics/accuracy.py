@@ -1,0 +1,17 @@
+"""The share of samples that are given their own class."""
+
+from __future__ import annotations
+
+from clfkit.components import metrics
+from clfkit.metrics import Predictions
+
+
+@metrics.register("accuracy")
+def accuracy(predictions: Predictions) -> float:
+    """Share of samples whose most probable class is the true one.
+
+    Of equally probable classes the one with the lowest index is predicted. NaN without samples.
+    """
+    if not len(predictions.labels):
+        return float("nan")
+    return float((predictions.predicted == predictions.labels).mean())

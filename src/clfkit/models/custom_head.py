@@ -1,0 +1,79 @@
+"""A backbone that turns images into features, and a head of your own shape that classifies them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import PositiveInt
+
+from clfkit.components import NoOptions, backbones, models
+from clfkit.data.bundle import DataSpec
+from clfkit.models.activations import Activation
+from clfkit.models.dense import Norm, dense_layers
+from clfkit.options import Fraction
+from clfkit.registry import Component
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@models.register("custom_head", inputs="image")
+def custom_head(
+    spec: DataSpec,
+    outputs: int,
+    *,
+    backbone: Annotated[Component[NoOptions], backbones] = Component("conv", NoOptions()),
+    freeze: bool = False,
+    pooling: Literal["average", "max"] = "average",
+    hidden: tuple[PositiveInt, ...] = (),
+    activation: Activation = "relu",
+    dropout: Fraction = 0.2,
+    norm: Norm = "none",
+) -> nn.Module:
+    """A named backbone and a dense head: pool → dropout → hidden layers → logits.
+
+    Images (N, C, H, W) → feature maps (N, F, h, w) → pooled (N, F) → logits (N, outputs).
+
+    Options:
+        backbone: the network that makes feature maps (`clfkit list backbones`).
+        freeze: leave the backbone's weights and statistics as they are; only the head learns.
+        pooling: how each feature map becomes one number.
+        hidden: widths of the head's hidden layers.
+        activation: applied after every hidden layer of the head.
+        dropout: share of the head's inputs and hidden activations set to zero in training.
+        norm: normalisation in the head's hidden layers.
+    """
+    from torch import nn
+
+    trunk: nn.Module = backbones.build(backbone, spec)
+    pool = nn.AdaptiveAvgPool2d(1) if pooling == "average" else nn.AdaptiveMaxPool2d(1)
+    head = dense_layers(_feature_maps(trunk, spec), hidden, outputs, activation, dropout, norm)
+
+    class CustomHead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = trunk.requires_grad_(not freeze)
+            self.head = nn.Sequential(pool, nn.Flatten(), nn.Dropout(dropout), *head)
+
+        def train(self, mode: bool = True) -> CustomHead:
+            super().train(mode)
+            if freeze:  # a frozen backbone keeps its statistics and has no dropout
+                self.backbone.eval()
+            return self
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.head(self.backbone(images))
+            return logits
+
+    return CustomHead()
+
+
+def _feature_maps(backbone: nn.Module, spec: DataSpec) -> int:
+    """Number of feature maps that the backbone makes, found by showing it one black image."""
+    import torch
+
+    training = backbone.training
+    with torch.no_grad():
+        maps = backbone.eval()(torch.zeros(1, *spec.shape))
+    backbone.train(training)
+    return int(maps.shape[1])

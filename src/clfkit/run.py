@@ -1,0 +1,274 @@
+"""A run directory: the only module that knows which file of a run holds what."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from filelock import FileLock, Timeout
+
+from clfkit.checkpoint import Checkpoint, find_checkpoint, read_checkpoint, write_checkpoint
+from clfkit.config import ExperimentConfig, check_document
+from clfkit.document import read_document
+from clfkit.errors import CheckpointError, RunError, UsageError
+from clfkit.history import EpochRecord, as_lines, read_records
+from clfkit.storage import write_atomically, write_json
+
+OUTPUTS = Path("outputs")
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+Kind = Literal["best", "last", "initial"]
+Status = Literal["running", "finished", "interrupted", "failed", "crashed"]
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run's folder: config, environment, history, checkpoints, evaluation, predictions, plots, status."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run id, which is the folder's name."""
+        return self.path.name
+
+    @classmethod
+    def create(cls, root: Path, config: ExperimentConfig, run_id: str | None) -> RunDirectory:
+        """Make `root/<name>/<run-id>` and write the resolved config. Raises RunError if it exists or cannot be."""
+        if run_id is not None and not RUN_ID.fullmatch(run_id):
+            raise UsageError(f"--run-id {run_id!r}: use letters, digits, dot, dash and underscore only")
+        parent = root / config.name
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            for candidate in _candidates(run_id):
+                try:
+                    (parent / candidate).mkdir()
+                    break
+                except FileExistsError:
+                    if run_id is not None:
+                        raise RunError(
+                            f"{parent / candidate} exists already; choose another --run-id, or continue it with "
+                            f"--resume {parent / candidate}"
+                        ) from None
+        except OSError as error:
+            raise RunError(f"cannot make a run folder in {parent}: {error.strerror or error}") from None
+        run = cls(parent / candidate)
+        text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
+        write_atomically(run.path / "config.yaml", text.encode())
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """An existing run. Raises RunError if the folder is not one."""
+        if not (path / "config.yaml").is_file():
+            raise RunError(f"{path} is not a run directory (it has no config.yaml)")
+        return cls(path)
+
+    def config(self) -> ExperimentConfig:
+        """The resolved config that the run was started with."""
+        return check_document(read_document(self.path / "config.yaml"))
+
+    def replace_config(self, config: ExperimentConfig) -> None:
+        """Write the config of a run that is continued with other options."""
+        write_atomically(self.path / "config.yaml", yaml.safe_dump(config.plain(), sort_keys=False).encode())
+
+    def lock(self) -> FileLock:
+        """The lock that a process writing into this run holds. Raises RunError when another holds it."""
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            owner = self.status()
+            who = f"process {owner.get('pid')} on {owner.get('host')}"
+            raise RunError(f"{self.path} is in use by {who}; wait for it, or start another run") from None
+        return lock
+
+    # Status and environment
+
+    def set_status(self, status: Status, **more: Any) -> None:
+        """Update status.json, keeping what is not given anew."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        before = self._json("status.json") or {"started": now}
+        who = {"pid": os.getpid(), "host": socket.gethostname()}
+        write_json(self.path / "status.json", {**before, **who, "status": status, "updated": now, **more})
+
+    def status(self) -> dict[str, Any]:
+        """status.json; a run whose process has gone without a word is `crashed`."""
+        status = self._json("status.json") or {"status": "crashed"}
+        if status.get("status") == "running" and status.get("host") == socket.gethostname():
+            lock = FileLock(self.path / ".lock")
+            try:
+                lock.acquire(timeout=0)
+                lock.release()
+                status["status"] = "crashed"
+            except Timeout:
+                pass
+            except OSError:  # a run folder of somebody else: it cannot be locked, so take its word
+                pass
+        return status
+
+    def write_environment(self, environment: dict[str, Any]) -> None:
+        """environment.json: versions, machine, and what was decided automatically."""
+        write_json(self.path / "environment.json", environment)
+
+    # History
+
+    def write_history(self, records: tuple[EpochRecord, ...]) -> None:
+        """Replace history.jsonl, as a resumed run does."""
+        write_atomically(self.path / "history.jsonl", as_lines(records))
+
+    def append_history(self, record: EpochRecord) -> None:
+        """Add one line to history.jsonl."""
+        try:
+            with (self.path / "history.jsonl").open("a", encoding="utf-8") as file:
+                file.write(record.line() + "\n")
+        except OSError as error:
+            raise RunError(f"cannot write {self.path / 'history.jsonl'}: {error.strerror or error}") from error
+
+    def history(self) -> tuple[EpochRecord, ...]:
+        """The records of all finished epochs. Raises RunError for a damaged file."""
+        path = self.path / "history.jsonl"
+        try:
+            return read_records(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else ()
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+
+    def append_step_losses(self, losses: np.ndarray[Any, Any], first_step: int) -> None:
+        """Put the loss of every step from `first_step` on into steps.f32, after cutting what lay beyond."""
+        path = self.path / "steps.f32"
+        try:
+            with path.open("r+b" if path.exists() else "w+b") as file:
+                file.truncate(first_step * 4)
+                file.seek(0, os.SEEK_END)
+                file.write(losses.astype("<f4").tobytes())
+        except OSError as error:
+            raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def step_losses(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The loss of every optimizer step, shape (steps,)."""
+        path = self.path / "steps.f32"
+        return np.fromfile(path, "<f4") if path.is_file() else np.empty(0, np.float32)
+
+    # Checkpoints
+
+    def save_checkpoint(self, kind: Kind, checkpoint: Checkpoint) -> None:
+        """Write checkpoints/<kind>."""
+        write_checkpoint(self.path / "checkpoints" / kind, checkpoint)
+
+    def checkpoint_path(self, kind: Kind) -> Path | None:
+        """Where checkpoints/<kind> is, after a crash too; None when there is none."""
+        return find_checkpoint(self.path / "checkpoints" / kind)
+
+    def checkpoint(self, kind: Kind) -> Checkpoint:
+        """Read checkpoints/<kind>. Raises CheckpointError."""
+        path = self.checkpoint_path(kind)
+        if path is None:
+            raise CheckpointError(f"{self.path} has no {kind} checkpoint yet")
+        return read_checkpoint(path)
+
+    # Results
+
+    def save_evaluation(self, split: str, evaluation: dict[str, Any]) -> Path:
+        """evaluation/<split>.json."""
+        path = self._folder("evaluation") / f"{split}.json"
+        write_json(path, evaluation)
+        return path
+
+    def evaluation(self, split: str) -> dict[str, Any] | None:
+        """What `save_evaluation` wrote, or None."""
+        return self._json(f"evaluation/{split}.json")
+
+    def metrics(self, split: str = "test") -> dict[str, float]:
+        """The metrics of an evaluated split. Raises RunError when it was not evaluated."""
+        evaluation = self.evaluation(split)
+        if evaluation is None:
+            raise RunError(f"{self.path} has no evaluation of {split}; run: clfkit eval --checkpoint {self.path} --split {split}")
+        return dict(evaluation["metrics"])
+
+    def save_predictions(self, split: str, **arrays: np.ndarray[Any, Any]) -> Path:
+        """predictions/<split>.npz."""
+        path = self._folder("predictions") / f"{split}.npz"
+        with path.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        return path
+
+    def plot_path(self, name: str, suffix: str) -> Path:
+        """plots/<name>.<suffix>."""
+        return self._folder("plots") / f"{name}.{suffix}"
+
+    def _folder(self, name: str) -> Path:
+        folder = self.path / name
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make {folder}: {error.strerror or error}") from error
+        return folder
+
+    def _json(self, name: str) -> dict[str, Any] | None:
+        try:
+            value = json.loads((self.path / name).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+
+def all_runs(root: Path, name: str | None = None) -> list[RunDirectory]:
+    """The runs under an output folder (of one experiment, if named), oldest first."""
+    found = [RunDirectory(path.parent) for path in root.glob(f"{name or '*'}/*/config.yaml")]
+    return sorted(found, key=lambda run: (str(run.status().get("started", "")), run.id))
+
+
+def latest_run(root: Path, name: str | None = None) -> RunDirectory:
+    """The run started last. Raises RunError when there is none."""
+    runs = all_runs(root, name)
+    if not runs:
+        raise RunError(f"no runs under {root / name if name else root}; `clfkit train CONFIG` makes one")
+    return runs[-1]
+
+
+def find_source(text: str, root: Path) -> tuple[RunDirectory | None, Path]:
+    """What `--checkpoint TEXT` means: the run it belongs to (if any) and the checkpoint folder.
+
+    TEXT is `latest`, a run directory (its best checkpoint), or a checkpoint folder.
+    Raises UsageError or CheckpointError when it is none of these.
+    """
+    if text == "latest":
+        return _best_of(latest_run(root))
+    path = Path(text)
+    if not path.is_dir():
+        raise UsageError(f"--checkpoint {text}: no such folder; `clfkit runs` lists what there is")
+    if (path / "config.yaml").is_file():
+        return _best_of(RunDirectory(path))
+    found = find_checkpoint(path)
+    if found is None:
+        raise CheckpointError(f"--checkpoint {text}: neither a run directory nor a checkpoint folder")
+    run = found.parent.parent
+    return (RunDirectory(run) if (run / "config.yaml").is_file() else None), found
+
+
+def _best_of(run: RunDirectory) -> tuple[RunDirectory, Path]:
+    path = run.checkpoint_path("best") or run.checkpoint_path("last")
+    if path is None:
+        raise CheckpointError(f"{run.path} has no checkpoint yet")
+    return run, path
+
+
+def _candidates(run_id: str | None) -> Iterator[str]:
+    if run_id is not None:
+        yield run_id
+        return
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    yield stamp
+    for number in range(2, 10_000):
+        yield f"{stamp}-{number}"
+
+

@@ -1,0 +1,200 @@
+"""The one training loop: train, validate, record, keep the best, checkpoint, maybe stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from clfkit import rng
+from clfkit.config import CheckpointEvery, TrainOptions
+from clfkit.data.batches import Batches
+from clfkit.data.bundle import Split
+from clfkit.engines.base import Arrays, Engine, StepResult, Totals
+from clfkit.errors import Interrupted, TrainingError
+from clfkit.history import EpochRecord, TrainState, Watch
+from clfkit.interruption import Interruption
+from clfkit.schedules import Progress, Schedule
+
+
+class Observer(Protocol):
+    """Whoever wants to watch: a progress bar, a log."""
+
+    def on_step(self, step: int) -> None:
+        """After every optimizer step; must not wait for the device."""
+
+    def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
+        """After every epoch; `best` if it is the best so far."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A moment of training, complete: what a checkpoint stores of it. `best` is the model of the best epoch."""
+
+    state: TrainState
+    records: tuple[EpochRecord, ...]
+    model: Arrays
+    optimizer: Arrays
+    progress: Arrays
+    best: Arrays | None
+
+
+class Memory(Protocol):
+    """Where training is remembered: a run directory."""
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a checkpoint."""
+
+    def record(self, record: EpochRecord, totals: Totals) -> None:
+        """Write what an epoch gave."""
+
+
+@dataclass
+class Trainer:
+    """Trains an engine from where `state` says. `best` holds the model of the best epoch, in memory.
+
+    The best model reaches the disk together with the next checkpoint: after a crash in between, training goes on
+    from that checkpoint and finds the same best epoch again.
+    """
+
+    engine: Engine
+    batches: Batches
+    valid: Split
+    options: TrainOptions
+    schedule: Schedule
+    lr: float
+    seed: int
+    memory: Memory
+    observer: Observer
+    state: TrainState = field(default_factory=TrainState)
+    records: list[EpochRecord] = field(default_factory=list)
+    best: Arrays | None = None
+    partial: Totals = field(default_factory=lambda: Totals.of({}))
+
+    def __post_init__(self) -> None:
+        early = self.options.early_stopping
+        self._best = Watch(self.options.best_metric)
+        self._patience = Watch(early.metric, early.min_delta) if early else None
+        for record in self.records:
+            self._watch(record)
+
+    def fit(self, on_signal: Callable[[int], None] = lambda number: None) -> TrainState:
+        """Train until the last epoch, early stopping, or a signal.
+
+        Raises Interrupted after a signal and TrainingError when the loss is not finite; a checkpoint is kept.
+        """
+        self._saved_at = time.monotonic()
+        with Interruption(on_signal) as interruption:
+            while not self._finished():
+                started = time.monotonic() - self.state.seconds
+                totals, lr = self._train_epoch(interruption, started)
+                scores = self.engine.score(self.valid) if len(self.valid) else Totals.of({})
+                record = self._record(totals, scores, lr, time.monotonic() - started)
+                is_best = self._keep_best(record)
+                self.memory.record(record, totals)
+                self.observer.on_epoch_end(record, is_best)
+                if self._checkpoint_due() or self._finished():
+                    self._checkpoint()
+                if interruption.signal_number is not None and not self._finished():
+                    self._stop_at(interruption.signal_number)
+        return self.state
+
+    def _train_epoch(self, interruption: Interruption, started: float) -> tuple[Totals, float]:
+        """The rest of the current epoch: one optimizer step a batch, no waiting for results in between."""
+        results: list[StepResult] = []
+        lr = math.nan
+        step = self.state.step
+        for position, indices in self.batches.epoch(self.state.epoch, self.state.position):
+            progress = Progress(step, self.batches.per_epoch, self.options.epochs, self._best.values)
+            lr = self.lr * self.schedule(progress)
+            results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step)))
+            step += 1
+            self.observer.on_step(step)
+            last = position + 1 == self.batches.per_epoch
+            if not last and (interruption.signal_number is not None or self._checkpoint_due(step)):
+                self.partial = self.partial + self._finite(self.engine.read(results), step, lr)
+                results = []
+                self._advance(step=step, position=position + 1, seconds=time.monotonic() - started)
+                self._checkpoint()
+                if interruption.signal_number is not None:
+                    self._stop_at(interruption.signal_number)
+        totals = self.partial + self._finite(self.engine.read(results), step, lr)
+        self.partial = Totals.of({})
+        self._advance(epoch=self.state.epoch + 1, step=step, position=0, seconds=0.0)
+        return totals, lr
+
+    def _record(self, totals: Totals, scores: Totals, lr: float, seconds: float) -> EpochRecord:
+        record = EpochRecord(
+            epoch=self.state.epoch,
+            step=self.state.step,
+            lr=lr,
+            train_loss=totals.mean_loss,
+            train_accuracy=totals.accuracy,
+            valid_loss=scores.mean_loss if len(self.valid) else None,
+            valid_accuracy=scores.accuracy if len(self.valid) else None,
+            seconds=seconds,
+        )
+        self.records.append(record)
+        return record
+
+    def _keep_best(self, record: EpochRecord) -> bool:
+        """Remember the model if this epoch is the best so far; without a valid split the last one is."""
+        is_best = self._watch(record)
+        if is_best:
+            self._advance(best_epoch=record.epoch, best_value=record.value(self.options.best_metric))
+            self.best = self.engine.model_state()
+        if self._patience and self.options.early_stopping:
+            self._advance(stopped_early=self._patience.since >= self.options.early_stopping.patience)
+        return is_best
+
+    def _watch(self, record: EpochRecord) -> bool:
+        if self._patience:
+            self._patience.see(record)
+        return self._best.see(record) or not len(self.valid)
+
+    def _finished(self) -> bool:
+        return self.state.stopped_early or self.state.epoch >= self.options.epochs
+
+    def _finite(self, totals: Totals, step: int, lr: float) -> Totals:
+        """The totals, if every loss in them is a number. Raises TrainingError naming the first that is not."""
+        for index, loss in enumerate(totals.loss):
+            if not math.isfinite(loss):
+                at = step - len(totals.loss) + index + 1
+                raise TrainingError(
+                    f"the loss became {loss} at step {at} (epoch {self.state.epoch + 1}, learning rate {lr:.3g}); the "
+                    f"last checkpoint is from before. A smaller train.optimizer.lr or train.clip_norm may help"
+                )
+        return totals
+
+    def _checkpoint_due(self, step: int | None = None) -> bool:
+        """Whether to write now: inside an epoch (`step` given) or at its end."""
+        every: CheckpointEvery = self.options.checkpoint_every
+        if every.minutes is not None:
+            return time.monotonic() - self._saved_at >= 60 * every.minutes
+        if every.steps is not None:
+            return (self.state.step if step is None else step) % every.steps == 0
+        return step is None and every.epochs is not None and self.state.epoch % every.epochs == 0
+
+    def _checkpoint(self) -> None:
+        engine = self.engine
+        self.memory.save(
+            Snapshot(
+                self.state,
+                tuple(self.records),
+                engine.model_state(),
+                engine.optimizer_state(),
+                self.partial.arrays() if self.state.position else {},
+                self.best,
+            )
+        )
+        self._saved_at = time.monotonic()
+
+    def _stop_at(self, signal_number: int) -> None:
+        if not self.state.position and not self._checkpoint_due():
+            self._checkpoint()
+        raise Interrupted(f"stopped by signal {signal_number} at step {self.state.step}", signal_number)
+
+    def _advance(self, **changes: object) -> None:
+        self.state = self.state.model_copy(update=changes)

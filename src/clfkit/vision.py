@@ -1,0 +1,78 @@
+"""The only place that imports torchvision, which it makes work beside a CPU-only torch."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+# The operators that `torchvision/_meta_registrations.py` gives a fake kernel whether or not they exist, with the
+# schemas of torchvision's own C++ source (csrc/ops/nms.cpp and csrc/ops/quantized/cpu/qnms_kernel.cpp).
+SCHEMAS = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+
+
+@cache
+def torchvision() -> ModuleType:
+    """The torchvision package, imported; models, transforms and dataset readers work on any torch.
+
+    torchvision's usual wheel is built against CUDA torch. Beside a CPU-only torch its compiled operators do not
+    load, and plain `import torchvision` fails with "operator torchvision::nms does not exist". Where that is so,
+    the operators' schemas are declared first; the operators themselves (detection, not classification) stay
+    unusable.
+
+    Raises ImportError when torchvision is not installed.
+    """
+    if not _operators_load():
+        _declare(SCHEMAS)
+    return importlib.import_module("torchvision")
+
+
+# A library's declarations vanish with its last reference.
+_declared: list[torch.library.Library] = []
+
+
+def _declare(schemas: dict[str, str]) -> None:
+    """Add the schemas that torch does not know yet to its operator library "torchvision"."""
+    from torch.library import Library
+
+    library = Library("torchvision", "FRAGMENT")
+    _declared.append(library)
+    for name, schema in schemas.items():
+        if not _known(name):
+            library.define(schema)
+
+
+def _known(operator: str) -> bool:
+    import torch
+
+    return hasattr(torch.ops.torchvision, operator)
+
+
+def _operators_load() -> bool:
+    """Whether torchvision's compiled operators exist or can be loaded, tried as torchvision itself does."""
+    import torch
+
+    if all(map(_known, SCHEMAS)):
+        return True
+    package = importlib.util.find_spec("torchvision")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("torchvision is not installed")
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        file = Path(package.origin).with_name("_C" + suffix)
+        if file.is_file():
+            try:
+                torch.ops.load_library(file)
+            except OSError:
+                return False
+            return True
+    return False

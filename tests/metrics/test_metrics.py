@@ -1,0 +1,144 @@
+"""Every metric against scikit-learn, on random and on degenerate predictions."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
+
+from clfkit.components import metrics
+from clfkit.data.bundle import ClassMap, IndexArray
+from clfkit.metrics import Predictions, per_class, score
+from clfkit.registry import Component
+
+NAN = float("nan")
+
+
+def predictions(
+    labels: list[int], probabilities: list[list[float]] | np.ndarray, classes: int
+) -> Predictions:
+    return Predictions(
+        np.array(labels, dtype=np.int64),
+        np.asarray(probabilities, dtype=np.float32).reshape(len(labels), classes),
+        ClassMap(names=tuple(f"class {index}" for index in range(classes))),
+        loss=0.25,
+    )
+
+
+def certain(labels: list[int], predicted: list[int], classes: int) -> Predictions:
+    """Predictions that put everything on one class each."""
+    return predictions(labels, np.eye(classes)[np.array(predicted, dtype=np.int64)], classes)
+
+
+def measured(name: str, of: Predictions) -> float:
+    return float(metrics.build(Component(name, metrics.entry(name).options()), of))
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
+    """Labels, predicted classes and the number of classes, often with classes that never occur."""
+    classes = draw(st.integers(1, 7))
+    size = draw(st.integers(0, 30))
+    index = st.integers(0, classes - 1)
+    column = st.lists(index, min_size=size, max_size=size)
+    return draw(column), draw(column), classes
+
+
+@given(pairs())
+def test_counts_match_scikit_learn(case: tuple[list[int], list[int], int]) -> None:
+    labels, predicted, classes = case
+    found = certain(labels, predicted, classes)
+    ours = per_class(found.confusion)
+    if not labels:
+        assert np.isnan(ours[:3]).all() and not ours.support.any()
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matrix = confusion_matrix(labels, predicted, labels=range(classes))
+        peer = precision_recall_fscore_support(labels, predicted, labels=range(classes), zero_division=np.nan)
+    np.testing.assert_array_equal(found.confusion, matrix)
+    for name, mine, other in zip(("precision", "recall", "f1", "support"), ours, peer, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-12, err_msg=name)
+
+
+@given(pairs())
+def test_accuracy_and_f1_match_scikit_learn(case: tuple[list[int], list[int], int]) -> None:
+    labels, predicted, classes = case
+    found = score(certain(labels, predicted, classes))
+    if not labels:
+        assert all(math.isnan(found[name]) for name in ("accuracy", "top5", "macro_f1", "weighted_f1"))
+        return
+    assert found["accuracy"] == pytest.approx(accuracy_score(labels, predicted), rel=1e-12)
+    for average in ("macro", "weighted"):
+        peer = f1_score(labels, predicted, average=average, zero_division=0)
+        assert found[f"{average}_f1"] == pytest.approx(peer, rel=1e-12), average
+
+
+@settings(max_examples=50)
+@given(st.integers(6, 15), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_top5_matches_scikit_learn(classes: int, size: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(classes), size).astype(np.float32)
+    labels = rng.integers(0, classes, size).tolist()
+    peer = top_k_accuracy_score(labels, probabilities, k=5, labels=range(classes))
+    assert measured("top5", predictions(labels, probabilities, classes)) == pytest.approx(peer, rel=1e-12)
+
+
+def test_top5_of_equal_probabilities_takes_the_lowest_indices() -> None:
+    equal = np.full((8, 8), 1 / 8)
+    assert measured("top5", predictions(list(range(8)), equal, 8)) == 5 / 8
+    assert measured("accuracy", predictions(list(range(8)), equal, 8)) == 1 / 8
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.1, 0.2]), min_size=7, max_size=7), min_size=1, max_size=9))
+def test_top5_is_never_below_accuracy(rows: list[list[float]]) -> None:
+    found = predictions([index % 7 for index in range(len(rows))], rows, 7)
+    assert measured("top5", found) >= measured("accuracy", found)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+def test_top5_of_few_classes_is_1(classes: int) -> None:
+    assert measured("top5", certain([0] * 3, [classes - 1] * 3, classes)) == 1.0
+
+
+def counts(*rows: list[int]) -> IndexArray:
+    return np.array(rows, dtype=np.int64)
+
+
+def test_undefined_values_of_a_class_are_nan() -> None:
+    #   three classes true; the second is never predicted; the third never occurs, but is predicted once;
+    #   the fourth is neither
+    found = per_class(counts([4, 0, 1, 0], [2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]))
+    np.testing.assert_allclose(found.precision, [4 / 6, NAN, 0.0, NAN])
+    np.testing.assert_allclose(found.recall, [4 / 5, 0.0, NAN, NAN])
+    np.testing.assert_allclose(found.f1, [8 / 11, 0.0, 0.0, NAN])
+    assert found.support.tolist() == [5, 2, 0, 0]
+
+
+def test_no_samples_leave_every_class_undefined() -> None:
+    found = per_class(np.zeros((3, 3), dtype=np.int64))
+    assert np.isnan(found.precision).all() and np.isnan(found.recall).all() and np.isnan(found.f1).all()
+    assert found.support.tolist() == [0, 0, 0]
+
+
+def test_macro_f1_leaves_out_classes_that_do_not_occur() -> None:
+    assert measured("macro_f1", certain([0, 1], [0, 1], 9)) == 1.0
+
+
+def test_the_loss_is_passed_on() -> None:
+    assert score(certain([0], [0], 2))["loss"] == 0.25
+
+
+def test_all_metrics_are_known() -> None:
+    assert metrics.names() == ["accuracy", "loss", "macro_f1", "top5", "weighted_f1"]
