@@ -1,18 +1,17 @@
 """A checkpoint: a folder of safetensors and JSON with a manifest of SHA-256 sums, swapped in as a whole.
 
-    checkpoint.json        format, versions, config, spec, fingerprint of the data, train state
-    history.jsonl          one record for each finished epoch
-    model.safetensors      weights and buffers
-    optimizer.safetensors  what the optimizer keeps (absent in a `best` checkpoint)
-    progress.safetensors   step results of an epoch that is not finished (absent at its end)
-    manifest.json          SHA-256 of every other file
+checkpoint.json        format, versions, config, spec, fingerprint of the data, train state
+history.jsonl          one record for each finished epoch
+model.safetensors      weights and buffers
+optimizer.safetensors  what the optimizer keeps (absent in a `best` checkpoint)
+progress.safetensors   step results of an epoch that is not finished (absent at its end)
+manifest.json          SHA-256 of every other file
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -140,7 +139,7 @@ def _verified(folder: Path) -> Mapping[str, bytes]:
             raise CheckpointError(f"{folder}: {MANIFEST} is damaged")
         contents = {}
         for name, expected in sums.items():
-            if os.path.basename(name) != name:
+            if Path(name).name != name:
                 raise CheckpointError(f"{folder}: {MANIFEST} names a file outside the checkpoint")
             contents[name] = (folder / name).read_bytes()
             if hashlib.sha256(contents[name]).hexdigest() != expected:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +14,12 @@ import numpy.typing as npt
 
 from clfkit.checkpoint import Checkpoint, read_checkpoint
 from clfkit.components import engines
-from clfkit.config import ExperimentConfig
-from clfkit.data.bundle import DataBundle, DataSpec, FloatArray, Inputs
+from clfkit.config import ExperimentConfig, load_config, override_config
+from clfkit.data.bundle import PARTS, DataBundle, DataSpec, FloatArray, Inputs
 from clfkit.data.files import read_samples
 from clfkit.data.loading import load_bundle
 from clfkit.engines.base import Engine, EngineSetup
-from clfkit.errors import DataError
+from clfkit.errors import DataError, UsageError
 from clfkit.history import EpochRecord
 from clfkit.run import OUTPUTS, RunDirectory, find_source
 
@@ -33,13 +35,21 @@ class Classifier:
     config: ExperimentConfig
     run: RunDirectory | None = None
 
+    @classmethod
+    def trained(cls, checkpoint: Checkpoint, run: RunDirectory, engine: Engine, bundle: DataBundle) -> Classifier:
+        """A classifier whose engine (with the checkpoint's weights) and data are at hand already."""
+        classifier = cls(checkpoint, checkpoint.config, run)
+        vars(classifier).update(engine=engine, bundle=bundle)  # fills the cached properties
+        return classifier
+
     def predict(self, inputs: npt.ArrayLike | str | Path) -> npt.NDArray[Any]:
         """The most probable class of each sample, named as in the data (integers where the names are), shape (N,).
 
         inputs: samples (N, …) in raw units (pixels 0 to 255, features unscaled), or a file or folder of samples.
         Raises DataError when they do not fit the model.
         """
-        return self.spec.classes.labels[self.predict_proba(inputs).argmax(axis=1)]
+        labels: npt.NDArray[Any] = self.spec.classes.labels[self.predict_proba(inputs).argmax(axis=1)]
+        return labels
 
     def predict_proba(self, inputs: npt.ArrayLike | str | Path) -> FloatArray:
         """Class probabilities (N, K), columns in the order of `classes`. See `predict`."""
@@ -75,14 +85,38 @@ class Classifier:
         """The data of the experiment, read again, its classes matched by name. Raises DataError, ClassMismatch."""
         bundle = load_bundle(self.config.data, self.config.data_seed)
         order = self.spec.classes.translation(bundle.spec.classes, "the data")
-        if not np.array_equal(order, np.arange(len(order))):
-            raise DataError("the classes of the data are in another order than the model's")
-        return bundle
+        if np.array_equal(order, np.arange(len(order))):
+            return bundle
+        parts = {
+            part: dataclasses.replace(split, labels=order[split.labels])
+            for part in PARTS
+            for split in [getattr(bundle, part)]
+        }
+        spec = bundle.spec.model_copy(update={"classes": self.spec.classes})
+        return DataBundle(spec, **parts)
 
     @property
     def data_changed(self) -> bool:
         """Whether samples or split differ from those that the model was trained with."""
         return self.bundle.fingerprint != self.checkpoint.fingerprint
+
+    def with_overrides(self, overrides: Sequence[str]) -> Classifier:
+        """The same model with options changed as `--set` does: where its data lies, on which device it runs.
+
+        Raises ConfigError; UsageError for options that would make it another model.
+        """
+        if not overrides:
+            return self
+        changed = override_config(self.config, overrides)
+        if changed.model != self.config.model or changed.engine != self.config.engine:
+            raise UsageError("--set: the model of a checkpoint cannot be changed, only data and train options")
+        return dataclasses.replace(self, config=changed)
+
+    def on_data_of(self, path: Path) -> Classifier:
+        """The same model on the data of another experiment's YAML file. Raises ConfigError."""
+        other = load_config(path)
+        data = self.config.model_copy(update={"data": other.data, "seed": other.seed})
+        return dataclasses.replace(self, config=data)
 
     def initial(self) -> Classifier | None:
         """The same model before training, if the run kept it."""

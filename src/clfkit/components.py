@@ -10,9 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt
 from clfkit.options import Fraction, Options, one_of
 from clfkit.registry import Registry
 
-Share = Annotated[
-    Fraction | NonNegativeInt, one_of("a fraction from 0 to below 1, or a whole number of samples")
-]
+Share = Annotated[Fraction | NonNegativeInt, one_of("a fraction from 0 to below 1, or a whole number of samples")]
 
 
 class SplitOptions(Options):
@@ -23,7 +21,7 @@ class SplitOptions(Options):
     )
     test: Share | None = Field(
         None,
-        description="share (or number) kept for the final score; by default 0.2, or the test split that the dataset brings",
+        description="share (or number) kept for the final score; by default 0.2, or the dataset's own test split",
     )
     stratify: bool = Field(True, description="keep the proportions of the classes in every part")
 

@@ -1,12 +1,14 @@
-"""The configuration of one experiment: from YAML text to a frozen ExperimentConfig, or to all of its faults."""
+"""The configuration of one experiment: from YAML to a frozen ExperimentConfig, or to all of its faults."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -19,11 +21,21 @@ from pydantic import (
 from clfkit import components
 from clfkit.components import DataOptions, NoOptions, OptimizerOptions, ScheduleOptions
 from clfkit.document import Document, KeyPath, dotted, parse_value, read_document
-from clfkit.errors import ConfigError, Fault, UsageError
-from clfkit.options import Options, fault, one_of
-from clfkit.registry import Component, plain
+from clfkit.errors import ConfigError, Fault, UnknownName
+from clfkit.options import Options, fault, one_of, printable, shown
+from clfkit.registry import Component, Entry, plain
 
-RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(_NAME, name):
+        rule = "up to 100 letters, digits, dots, dashes and underscores, with a letter or digit first"
+        raise fault(f"names a folder, so it must be {rule}, not {shown(name)}")
+    return name
+
+
+RunName = Annotated[str, AfterValidator(_folder_name), Field(json_schema_extra={"pattern": _NAME})]
 """A name that is safe as a folder: letters, digits, dot, dash and underscore, no path."""
 
 MonitoredMetric = Literal["valid.loss", "valid.accuracy"]
@@ -48,7 +60,7 @@ class CheckpointEvery(Options):
     def _just_one(self) -> CheckpointEvery:
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
-            raise fault(f"give one of epochs, steps or minutes, not {', '.join(given) or 'none'}")
+            raise fault(f"give one of epochs, steps or minutes, not {' and '.join(given) or 'none'}")
         return self
 
 
@@ -85,7 +97,8 @@ class TrainOptions(Options):
         "auto", description="processor threads; `auto` takes one for tiny networks and all for others"
     )
     deterministic: bool = Field(
-        False, description="only operations with reproducible results, slower on a GPU (a CPU always has them)"
+        False,
+        description="only operations with reproducible results, slower on a GPU (a CPU always has them)",
     )
 
     @property
@@ -119,11 +132,12 @@ class ExperimentConfig(Options):
         return dict(plain(self))
 
     def misfits(self) -> Iterator[tuple[KeyPath, str]]:
-        """Parts that are right by themselves and wrong together, as far as can be known before data is read."""
+        """Parts that are right by themselves and wrong together, as far as can be known without the data."""
         yield from self._misfit_components()
-        split, data = self.data.options.split, self.data.name
+        split, size = self.data.options.split, self.train.batch_size
         if isinstance(split.valid, float) and isinstance(split.test, float) and split.valid + split.test >= 1:
-            yield ("data", "split"), f"valid ({split.valid}) and test ({split.test}) leave nothing to train on"
+            message = f"valid ({split.valid}) and test ({split.test}) leave nothing to train on"
+            yield ("data", "split"), message
         if split.valid == 0:
             watched = {
                 "early_stopping": self.train.early_stopping is not None,
@@ -132,36 +146,33 @@ class ExperimentConfig(Options):
             }
             for key in (key for key, used in watched.items() if used):
                 yield ("train", key), "needs a valid split, but data.split.valid is 0"
-        size = self.train.batch_size
         if isinstance(size, int) and self.train.accumulate > size:
-            yield ("train", "accumulate"), f"must be at most batch_size ({size}), not {self.train.accumulate}"
-        if self.plots != "auto":
-            yield from self._misfit_plots(data)
+            message = f"must be at most batch_size ({size}), not {self.train.accumulate}"
+            yield ("train", "accumulate"), message
 
     def _misfit_components(self) -> Iterator[tuple[KeyPath, str]]:
-        dataset = components.datasets.entry(self.data.name)
-        classes = getattr(self.data.options, dataset.classes) if isinstance(dataset.classes, str) else dataset.classes
-        parts: tuple[tuple[KeyPath, str, Any], ...] = (
-            (("model",), "model", components.models.entry(self.model.name)),
-            (("train", "loss"), "loss", components.losses.entry(self.train.loss.name)),
-        )
-        for path, kind, entry in parts:
-            if entry.inputs and dataset.inputs and entry.inputs != dataset.inputs:
-                yield path, f"{kind} {entry.name!r} needs {entry.inputs} data, and {dataset.name!r} is {dataset.inputs} data"
-            if entry.classes is not None and isinstance(classes, int) and entry.classes != classes:
-                yield path, f"{kind} {entry.name!r} needs {entry.classes} classes, and {dataset.name!r} has {classes}"
-
-    def _misfit_plots(self, data: str) -> Iterator[tuple[KeyPath, str]]:
-        inputs = components.datasets.entry(data).inputs
-        for index, name in enumerate(self.plots):
-            path: KeyPath = ("plots", index)
+        yield from self._misfit(("model",), "model", components.models.entry(self.model.name))
+        yield from self._misfit(("train", "loss"), "loss", components.losses.entry(self.train.loss.name))
+        for index, name in enumerate(() if self.plots == "auto" else self.plots):
             try:
-                needed = components.plots.entry(name).inputs
-            except UsageError as error:
-                yield path, str(error)
-                continue
-            if needed and inputs and needed != inputs:
-                yield path, f"plot {name!r} needs {needed} data, and {data!r} is {inputs} data"
+                entry = components.plots.entry(name)
+            except UnknownName as error:
+                yield ("plots", index), str(error)
+            else:
+                yield from self._misfit(("plots", index), "plot", entry)
+
+    def _misfit(self, path: KeyPath, kind: str, entry: Entry[Any]) -> Iterator[tuple[KeyPath, str]]:
+        """What a component needs and the dataset does not have."""
+        data = components.datasets.entry(self.data.name)
+        if entry.inputs and data.inputs and entry.inputs != data.inputs:
+            yield (
+                path,
+                f"{kind} {entry.name!r} needs {entry.inputs} data; {data.name!r} has {data.inputs} data",
+            )
+        option = data.classes
+        classes = getattr(self.data.options, option) if isinstance(option, str) else option
+        if entry.classes is not None and isinstance(classes, int) and entry.classes != classes:
+            yield path, f"{kind} {entry.name!r} needs {entry.classes} classes; {data.name!r} has {classes}"
 
 
 def load_config(path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> ExperimentConfig:
@@ -170,7 +181,15 @@ def load_config(path: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
     overrides: `["train.epochs=5", …]` as typed after `--set`, or `{"train.epochs": 5}` from Python.
     Raises UsageError for an unreadable file, ConfigError with every fault otherwise.
     """
-    document = read_document(Path(path))
+    return _overridden(read_document(Path(path)), overrides)
+
+
+def override_config(config: ExperimentConfig, overrides: Sequence[str] | Mapping[str, Any]) -> ExperimentConfig:
+    """A config with options changed as by `--set`. Raises ConfigError."""
+    return _overridden(Document("the stored config", _with_tuples(config.plain())), overrides)
+
+
+def _overridden(document: Document, overrides: Sequence[str] | Mapping[str, Any]) -> ExperimentConfig:
     faults: list[Fault] = []
     for dotted_key, value, place in _overrides(overrides, faults):
         try:
@@ -183,7 +202,7 @@ def load_config(path: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
 
 
 def check_document(document: Document) -> ExperimentConfig:
-    """Validate plain values as an ExperimentConfig. Raises ConfigError with every fault, in the file's order."""
+    """Validate plain values as an ExperimentConfig. Raises ConfigError with every fault, in file order."""
     try:
         config = ExperimentConfig.model_validate(document.values)
     except ValidationError as error:
@@ -193,7 +212,7 @@ def check_document(document: Document) -> ExperimentConfig:
         if not found:
             return config
     order = {path: index for index, path in enumerate(document.places)}
-    found.sort(key=lambda item: order.get(item[0], len(order)))
+    found.sort(key=lambda item: order.get(document.nearest(item[0]), len(order)))
     raise ConfigError(Fault(document.place(path), dotted(path), message) for path, message in found)
 
 
@@ -204,7 +223,7 @@ def config_from_plain(values: Mapping[str, Any], source: str) -> ExperimentConfi
 
 def changed_options(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
     """`key: old → new` for every option in which two configs differ."""
-    before, after = _leaves(old.plain()), _leaves(new.plain())
+    before, after = _leaves(old), _leaves(new)
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return [f"{key}: {before.get(key, 'not set')} → {after.get(key, 'not set')}" for key in keys]
 
@@ -215,24 +234,21 @@ def config_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "clfkit experiment", **schema}
 
 
-def _overrides(
-    given: Sequence[str] | Mapping[str, Any], faults: list[Fault]
-) -> Iterator[tuple[str, Any, str]]:
-    if isinstance(given, Mapping):
-        for key, value in given.items():
-            yield key, _with_tuples(value), f"override {key}"
-        return
+def _overrides(given: Sequence[str] | Mapping[str, Any], faults: list[Fault]) -> Iterator[tuple[str, Any, str]]:
+    """(dotted key, value, where it was given) of each override; what is malformed goes to `faults`."""
     for text in given:
-        key, equals, value = text.partition("=")
-        key = key.strip()
-        place = f"--set {text}"
-        if not equals or not key or not all(key.split(".")):
+        key, equals, written = (text, "=", "") if isinstance(given, Mapping) else text.partition("=")
+        path = tuple(key.strip().split("."))
+        place = f"override {printable(key)}" if isinstance(given, Mapping) else f"--set {printable(text)}"
+        if not equals or not all(path):
             faults.append(Fault(place, "", "must look like key.key=value, for example train.epochs=5"))
             continue
         try:
-            yield key, parse_value(value, place), place
+            value = given[text] if isinstance(given, Mapping) else parse_value(written, place, path)
         except ConfigError as error:
             faults.extend(error.faults)
+        else:
+            yield ".".join(path), _with_tuples(value), place
 
 
 def _with_tuples(value: Any) -> Any:
@@ -244,10 +260,13 @@ def _with_tuples(value: Any) -> Any:
     return value
 
 
-def _leaves(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    leaves: dict[str, Any] = {}
-    for key, item in value.items():
-        leaves |= _leaves(item, f"{prefix}.{key}" if prefix else key)
+def _leaves(value: Any, prefix: str = "") -> dict[str, str]:
+    """Every single option below `value` as {dotted key: value as it would be typed}."""
+    if isinstance(value, Component):
+        return {f"{prefix}.name": shown(value.name), **_leaves(value.options, prefix)}
+    if not isinstance(value, Options):
+        return {prefix: shown(plain(value), 200)}
+    leaves: dict[str, str] = {}
+    for key in type(value).model_fields:
+        leaves |= _leaves(getattr(value, key), f"{prefix}.{key}" if prefix else key)
     return leaves

@@ -11,10 +11,12 @@ from typing import Any
 import yaml
 
 from clfkit.errors import ConfigError, Fault, UsageError
+from clfkit.options import printable, shown
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 200_000
 MAX_NODES = 20_000  # after aliases are expanded: a bomb of nested aliases ends here
 MAX_DEPTH = 40
+MAX_INTEGER = 2**63 - 1  # what NumPy and torch can hold
 
 KeyPath = tuple[str | int, ...]
 
@@ -29,14 +31,18 @@ class Document:
 
     def place(self, path: KeyPath) -> str:
         """`file:line` of the value at `path`, or of the nearest group around it."""
-        for end in range(len(path), 0, -1):
-            if path[:end] in self.places:
-                return self.places[path[:end]]
-        return self.source
+        near = self.nearest(path)
+        return self.places[near] if near else self.source
 
-    def set(self, dotted: str, value: Any, place: str) -> None:
+    def nearest(self, path: KeyPath) -> KeyPath:
+        """`path`, or as much of its beginning as was written anywhere."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return path
+
+    def set(self, target: str, value: Any, place: str) -> None:
         """Put `value` at a dotted path, making groups on the way; a bare component name becomes a group."""
-        path = tuple(dotted.split("."))
+        path = tuple(target.split("."))
         group = self.values
         for depth, key in enumerate(path[:-1]):
             inner = group.get(key)
@@ -47,7 +53,8 @@ class Document:
             elif isinstance(inner, dict):
                 inner = dict(inner)  # an alias may share this group with another place
             else:
-                raise ConfigError([Fault(place, ".".join(path[: depth + 1]), "is a value and has no options")])
+                message = f"is {shown(inner)}, which has no options"
+                raise ConfigError([Fault(place, dotted(path[: depth + 1]), message)])
             group[key] = inner
             group = inner
         group[path[-1]] = value
@@ -59,24 +66,24 @@ class _Resolver(yaml.SafeLoader):
     """PyYAML's loader with the scalars of YAML 1.2: `no` is text, `1e-3` a number, `1:30` and dates text."""
 
 
+_YAML = "tag:yaml.org,2002:"
 _Resolver.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
-    ("tag:yaml.org,2002:int", r"^[-+]?[0-9]+(?:_[0-9]+)*$", list("-+0123456789")),
-    (
-        "tag:yaml.org,2002:float",
+_SCALARS = {
+    "null": re.compile(r"^(?:~|null|Null|NULL|)$"),
+    "bool": re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"),
+    "int": re.compile(r"^[-+]?[0-9]+(?:_[0-9]+)*$"),
+    "float": re.compile(
         r"^[-+]?(?:(?:\.[0-9]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))$"
-        r"|^\.(?:nan|NaN|NAN)$",
-        list("-+.0123456789"),
+        r"|^\.(?:nan|NaN|NAN)$"
     ),
-):
-    _Resolver.add_implicit_resolver(_tag, re.compile(_pattern), _first)
+}
+for _kind, _pattern in _SCALARS.items():
+    _Resolver.add_implicit_resolver(_YAML + _kind, _pattern, None)
 
 
 def read_document(path: Path) -> Document:
     """Read a YAML file. Raises UsageError if it cannot be read, ConfigError with all faults of its form."""
-    source = str(path)
+    source = printable(str(path), 400)
     try:
         if path.is_dir():
             raise UsageError(f"{source}: is a folder, not a YAML file")
@@ -95,8 +102,8 @@ def read_document(path: Path) -> Document:
 
 def parse_document(text: str, source: str) -> Document:
     """Parse YAML text whose root is a mapping. Raises ConfigError with all faults of its form."""
-    root = _compose(text, source)
-    if root is None:
+    root = _compose(text, source, lines=True)
+    if root is None or root.tag == _YAML + "null":
         raise ConfigError([Fault(source, "", "empty; `clfkit init` writes a file to start from")])
     if not isinstance(root, yaml.MappingNode):
         kind = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
@@ -105,48 +112,87 @@ def parse_document(text: str, source: str) -> Document:
     values = reader.value(root, ())
     if reader.faults:
         raise ConfigError(reader.faults)
-    return Document(source, values, reader.places)
+    return Document(source, values or {}, reader.places)
 
 
-def parse_value(text: str, source: str) -> Any:
-    """One YAML value, as `--set key=VALUE` takes it. Raises ConfigError."""
-    root = _compose(text, source)
+def parse_value(text: str, source: str, path: KeyPath = ()) -> Any:
+    """One YAML value, as `--set key=VALUE` takes it; `path` is that of the key. Raises ConfigError."""
+    root = _compose(text, source, lines=False)
     if root is None:
         return None
-    reader = _Reader(source)
-    value = reader.value(root, ())
+    reader = _Reader(source, lines=False)
+    value = reader.value(root, path)
     if reader.faults:
         raise ConfigError(reader.faults)
     return value
 
 
-def _compose(text: str, source: str) -> yaml.Node | None:
+def _compose(text: str, source: str, *, lines: bool) -> yaml.Node | None:
+    """The node tree of one YAML document. With `lines`, places in faults are `source:line`."""
+
+    def place(index: int) -> str:
+        return f"{source}:{index + 1}" if lines else source
+
     try:
         loader = _Resolver(text)
         node: yaml.Node | None = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{source}:{mark.line + 1}" if mark else source
-        raise ConfigError([Fault(where, "", _syntax(error, text))]) from None
+        line, message = _syntax(error, text)
+        raise ConfigError([Fault(place(line), "", f"not YAML: {message}")]) from None
     except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
-        raise ConfigError(
-            [Fault(f"{source}:{line}", "", f"not YAML: control character #x{ord(str(error.character)):02x}")]
-        ) from None
+        before = text[: error.position]
+        message = f"not YAML: the character U+{int(error.character):04X} is not allowed"
+        raise ConfigError([Fault(place(before.count("\n")), "", message)]) from None
     except RecursionError:
         raise ConfigError([Fault(source, "", f"nested deeper than {MAX_DEPTH} levels")]) from None
+    except (ValueError, OverflowError):  # PyYAML's own slips: "\UFFFFFFFF", a version of 5000 digits
+        message = "not YAML: an escape sequence or a directive holds a number that is too large"
+        raise ConfigError([Fault(source, "", message)]) from None
     return node
 
 
-def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
+# What PyYAML says → what to say, and whether to name the line where the trouble began, not where it ended.
+_SYNTAX: tuple[tuple[str, str, bool], ...] = (
+    ("found unexpected end of stream", "a quoted text is never closed", True),
+    ("found unexpected document separator", "a quoted text is never closed", True),
+    ("expected ',' or ']'", "a list [ is not closed, or a comma is missing in it", True),
+    ("expected ',' or '}'", "a group { is not closed, or a comma is missing in it", True),
+    ("could not find expected ':'", "a line without 'key: value'", True),
+    (
+        "mapping values are not allowed",
+        "a second ':' in one line; a text with ': ' in it needs quotes",
+        False,
+    ),
+    (
+        "expected <block end>",
+        "this line does not continue what stands above it; check its indentation",
+        False,
+    ),
+    ("but found another document", "a second document (---) in one file", False),
+    ("found unknown escape character", "an unknown \\ escape; in single quotes a \\ is just a \\", False),
+    ("expected escape sequence of", "an incomplete \\ escape; in single quotes a \\ is just a \\", False),
+    ("expected alphabetic or numeric character", "a text that starts with * or & needs quotes", False),
+    ("that cannot start any token", "a text that starts with one of % @ ` needs quotes", False),
+)
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
+    """Line (from 0) and plain words for an error of PyYAML's."""
     problem = error.problem or "cannot be read"
+    at = error.problem_mark or error.context_mark
+    begun = error.context_mark or at
+    if at is None or begun is None:
+        return 0, printable(problem)
     lines = text.splitlines()
-    line = lines[error.problem_mark.line] if error.problem_mark and error.problem_mark.line < len(lines) else ""
+    line = lines[at.line] if at.line < len(lines) else ""
     if "'\\t'" in problem or "\t" in line[: len(line) - len(line.lstrip())]:
-        return "not YAML: a tab in the indentation; use spaces"
+        return at.line, "a tab in the indentation; use spaces"
     if "undefined alias" in problem:
-        return f"not YAML: {problem} (an * at the start of a value needs quotes)"
-    return f"not YAML: {problem}"
+        return at.line, f"{printable(problem)} (an * at the start of a text needs quotes)"
+    for words, message, where_begun in _SYNTAX:
+        if words in problem:
+            return (begun if where_begun else at).line, message
+    return at.line, printable(problem)
 
 
 def _line(node: yaml.Node) -> int:
@@ -156,69 +202,85 @@ def _line(node: yaml.Node) -> int:
 class _Reader:
     """Turns YAML nodes into plain values, noting places and gathering faults."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, *, lines: bool = True) -> None:
         self.source = source
+        self.lines = lines
         self.places: dict[KeyPath, str] = {}
         self.faults: list[Fault] = []
         self._nodes = 0
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        """The plain value of a node; None where there is a fault."""
         self._nodes += 1
-        place = f"{self.source}:{_line(node)}" if self.source[:2] != "--" else self.source
+        place = self._place(node)
         if self._nodes > MAX_NODES:
-            raise ConfigError([Fault(place, "", f"aliases expand to more than {MAX_NODES:,} values")])
+            raise ConfigError([Fault(place, "", f"more than {MAX_NODES:,} values, aliases written out")])
         if len(path) > MAX_DEPTH:
             raise ConfigError([Fault(place, "", f"nested deeper than {MAX_DEPTH} levels")])
         self.places.setdefault(path, place)
-        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+        if isinstance(node, yaml.MappingNode) and node.tag == _YAML + "map":
             return dict(self._pairs(node, path))
-        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+        if isinstance(node, yaml.SequenceNode) and node.tag == _YAML + "seq":
             return tuple(self.value(item, (*path, index)) for index, item in enumerate(node.value))
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, path, place)
-        return self._fault(place, path, f"the tag {_short(node.tag)} is not allowed: plain values only")
+            return self._scalar(node, path)
+        return self._foreign(node, path)
+
+    def _place(self, node: yaml.Node) -> str:
+        return f"{self.source}:{_line(node)}" if self.lines else self.source
 
     def _pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, Any]]:
-        first: dict[str, int] = {}
+        first: dict[str, str] = {}
         for key_node, value_node in node.value:
-            place = f"{self.source}:{_line(key_node)}"
+            place = self._place(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self._fault(place, path, "a key must be plain text")
+                self._fault(place, path, "a key must be plain text, not a list or a group")
                 continue
             key = str(key_node.value)
-            if key == "<<":
+            if key_node.tag != _YAML + "str" and key_node.tag.removeprefix(_YAML) not in _SCALARS:
+                self._foreign(key_node, (*path, key))
+            elif key == "<<":
                 self._fault(place, path, "merge keys (<<) are not supported; write the options out")
-                continue
-            if key in first:
-                self._fault(place, (*path, key), f"given twice, first in line {first[key]}")
-                continue
-            first[key] = _line(key_node)
-            self.places[(*path, key)] = place if self.source[:2] != "--" else self.source
-            yield key, self.value(value_node, (*path, key))
+            elif key in first:
+                line = f", first in line {first[key].rpartition(':')[2]}" if self.lines else ""
+                self._fault(place, (*path, key), f"given twice{line}")
+            else:
+                first[key] = self.places[(*path, key)] = place
+                yield key, self.value(value_node, (*path, key))
 
-    def _scalar(self, node: yaml.ScalarNode, path: KeyPath, place: str) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         text = str(node.value)
-        match node.tag.removeprefix("tag:yaml.org,2002:"):
-            case "str":
-                return text
+        kind = node.tag.removeprefix(_YAML)
+        if kind == "str":
+            return text if _is_text(text) else self._fault(self._place(node), path, "half of a \\u pair is no text")
+        if kind not in _SCALARS:
+            return self._foreign(node, path)
+        if not _SCALARS[kind].match(text):
+            return self._fault(self._place(node), path, f"{shown(text)} does not fit its tag !!{kind}")
+        match kind:
             case "null":
                 return None
             case "bool":
                 return text.lower() == "true"
+            case "int" if len(text) > 100 or abs(int(text.replace("_", ""))) > MAX_INTEGER:
+                return self._fault(self._place(node), path, f"{printable(text, 30)} is too large a number")
             case "int":
-                return int(text.replace("_", "")) if len(text) < 400 else text
-            case "float":
-                return float(re.sub(r"^([-+]?)\.(inf|nan)$", r"\1\2", text.lower()).replace("_", ""))
-        return self._fault(place, path, f"the tag {_short(node.tag)} is not allowed: plain values only")
+                return int(text.replace("_", ""))
+        return float(re.sub(r"^([-+]?)\.(inf|nan)$", r"\1\2", text.lower()).replace("_", ""))
+
+    def _foreign(self, node: yaml.Node, path: KeyPath) -> None:
+        tag = shown(node.tag.replace(_YAML, "!!"))
+        self._fault(self._place(node), path, f"the tag {tag} is not allowed: plain values only")
 
     def _fault(self, place: str, path: KeyPath, message: str) -> None:
         self.faults.append(Fault(place, dotted(path), message))
 
 
+def _is_text(text: str) -> bool:
+    """Whether text can be written to a file: a lone surrogate cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def dotted(path: KeyPath) -> str:
-    """`("train", "optimizer", "lr")` → `train.optimizer.lr`."""
-    return ".".join(map(str, path))
-
-
-def _short(tag: str) -> str:
-    return repr(tag.replace("tag:yaml.org,2002:", "!!"))
+    """`("train", "optimizer", "lr")` → `train.optimizer.lr`; an empty key shows as ''."""
+    return ".".join(printable(str(part), 60) or "''" for part in path)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from clfkit.data.bundle import ClassMap, Split
 from clfkit.engines.base import Engine
 from clfkit.metrics import Predictions, per_class, score
+from clfkit.run import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,12 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """For evaluation/<split>.json. NaN (undefined) becomes null when it is written."""
-        return {"split": self.split, "samples": self.samples, "metrics": self.metrics, "classes": self.classes}
+        return {
+            "split": self.split,
+            "samples": self.samples,
+            "metrics": self.metrics,
+            "classes": self.classes,
+        }
 
 
 def evaluate(engine: Engine, split: Split, name: str, classes: ClassMap) -> Evaluation:
@@ -30,6 +39,17 @@ def evaluate(engine: Engine, split: Split, name: str, classes: ClassMap) -> Eval
     probabilities = engine.predict(split.inputs)
     predictions = Predictions(split.labels, probabilities, classes, engine.score(split).mean_loss)
     return Evaluation(name, len(split), score(predictions), _table(predictions), predictions)
+
+
+def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: npt.NDArray[Any]) -> None:
+    """Keep metrics and predictions of one split of the run's own data."""
+    run.save_evaluation(evaluation.split, evaluation.as_json())
+    run.save_predictions(
+        evaluation.split,
+        ids=ids,
+        labels=evaluation.predictions.labels,
+        probabilities=evaluation.predictions.probabilities.astype(np.float16),
+    )
 
 
 def _table(predictions: Predictions) -> dict[str, dict[str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import typing
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, NoReturn
 
@@ -47,7 +48,7 @@ def meant(word: str, known: Iterable[str]) -> str:
 
 
 def printable(text: str, limit: int = 80) -> str:
-    """Text that is safe in one line of a message: control characters as escapes, cut to `limit` characters."""
+    """Text that is safe in a message: control characters as escapes, cut to `limit` characters."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
@@ -70,21 +71,21 @@ class Options(BaseModel):
         """What to say about a key that this group does not have."""
         head = key.split(".")[0]
         if head != key and head in cls.model_fields:
-            return f"unknown option; groups are nested, not dotted: {head!r} on a line, its options indented below"
+            return f"unknown option; dots nest with --set only: write {head}: and its options indented below it"
         for word in (key, SYNONYMS.get(key, key)):
-            inner = None if word in cls.model_fields else cls.option_below(word)
-            if inner:
+            inner = cls.path_to(word)
+            if inner and inner != word:
                 return f"unknown option; did you mean {inner!r}?"
         return f"unknown option; {meant(key, cls.model_fields)}"
 
     @classmethod
-    def option_below(cls, key: str) -> str | None:
-        """Dotted path to an option of that name in one of the groups inside this one, or None."""
+    def path_to(cls, key: str) -> str | None:
+        """Dotted path to an option of that name, in this group or anywhere inside it, or None."""
+        if key in cls.model_fields:
+            return key
         for name, field in cls.model_fields.items():
-            kinds = (field.annotation, *typing.get_args(field.annotation), *field.metadata)
-            for group in (kind for kind in kinds if hasattr(kind, "option_below")):
-                direct = key in getattr(group, "model_fields", ()) or bool(getattr(group, "owners", _nobody)(key))
-                inner = key if direct else group.option_below(key)
+            for part in (field.annotation, *typing.get_args(field.annotation), *field.metadata):
+                inner = part.path_to(key) if hasattr(part, "path_to") else None
                 if inner:
                     return f"{name}.{inner}"
         return None
@@ -98,11 +99,6 @@ class Options(BaseModel):
             return handler(value)
         except ValidationError as error:
             _raise_in_plain_words(error, cls)
-
-
-def _nobody(option: str) -> list[str]:
-    """The owners of an option in what is no registry."""
-    return []
 
 
 def one_of(wording: str) -> WrapValidator:
@@ -161,6 +157,8 @@ _BOUNDS = {
 
 def _explain(kind: str, text: str, value: object, context: dict[str, Any]) -> str:
     """One pydantic error in the words of a user."""
+    if kind == "string_type" and isinstance(value, (bool, int, float)):
+        return f"must be text, not {shown(value)}; quotes make it text"
     if kind == "missing":
         return "missing; it has no default"
     if kind in _KINDS:
@@ -172,11 +170,13 @@ def _explain(kind: str, text: str, value: object, context: dict[str, Any]) -> st
         return f"must be {words} {number}, not {shown(value)}"
     if kind == "literal_error":
         choices = str(context["expected"])
-        near = closest(value, choices.replace("'", "").replace(" or ", ", ").split(", ")) if isinstance(value, str) else None
+        names = choices.replace("'", "").replace(" or ", ", ").split(", ")
+        near = closest(value, names) if isinstance(value, str) else None
         return f"must be {choices}, not {shown(value)}" + (f"; did you mean {near!r}?" if near else "")
     if kind == "string_pattern_mismatch":
         return f"must match {context['pattern']}, not {shown(value)}"
     if kind in ("too_short", "too_long"):
-        bound_text = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
-        return f"must have {bound_text} entries, not {context['actual_length']}"
+        least = kind == "too_short"
+        limit = f"at least {context['min_length']}" if least else f"at most {context['max_length']}"
+        return f"must have {limit} entries, not {context['actual_length']}"
     return f"{text[:1].lower()}{text[1:]}, not {shown(value)}"

@@ -57,7 +57,7 @@ class Entry(Generic[S]):
     @property
     def doc(self) -> str:
         """The docstring without its list of options."""
-        return inspect.getdoc(self.function).split("\nOptions:")[0].strip() if self.function.__doc__ else ""
+        return (inspect.getdoc(self.function) or "").split("\nOptions:")[0].strip()
 
     @property
     def summary(self) -> str:
@@ -108,7 +108,7 @@ class Registry(Generic[S]):
         """The component called `name`. Raises UnknownName, which lists the others."""
         self._discover()
         if name not in self._entries:
-            raise UnknownName(f"unknown {self.kind} {name!r}; {meant(name, self._entries)}")
+            raise UnknownName(f"unknown {self.kind} {shown(name)}; {meant(name, self._entries)}")
         return self._entries[name]
 
     def parse(self, value: object) -> Component[S]:
@@ -117,7 +117,9 @@ class Registry(Generic[S]):
         Raises pydantic's ValidationError with faults in plain words.
         """
         if isinstance(value, Component):
-            return value
+            if isinstance(value.options, self.entry(value.name).options):
+                return value
+            value = {"name": value.name, **plain(value.options)}
         if isinstance(value, str):
             value = {"name": value}
         if not isinstance(value, dict):
@@ -143,6 +145,14 @@ class Registry(Generic[S]):
         """The components that have an option of that name."""
         return [name for name in self.names() if option in self._entries[name].options.model_fields]
 
+    def path_to(self, option: str) -> str | None:
+        """Dotted path to an option of that name in any of the components, or None."""
+        for name in self.names():
+            path = self._entries[name].options.path_to(option)
+            if path:
+                return path
+        return None
+
     def _fault_at_name(self, message: str) -> ValidationError:
         line = InitErrorDetails(type=fault(message), loc=("name",), input=None)
         return ValidationError.from_exception_data(self.kind, [line])
@@ -150,16 +160,21 @@ class Registry(Generic[S]):
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True
-        folder = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(folder.__path__):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"{self.package}.{module.name}")
-        load_entry_points()
+        self._discovered = True  # before the imports: a module may look something up in this registry
+        try:
+            folder = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(folder.__path__):
+                if not module.name.startswith("_"):
+                    importlib.import_module(f"{self.package}.{module.name}")
+            load_entry_points()
+        except BaseException:
+            self._discovered = False  # the next look-up meets the same error, not half a registry
+            raise
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            self.parse, serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.plain())
+            self.parse,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.plain()),
         )
 
     def __get_pydantic_json_schema__(
@@ -209,7 +224,11 @@ def load_plugin(path: str | Path) -> None:
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
-    specification.loader.exec_module(module)
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
 
 
 _entry_points_loaded = False
@@ -230,6 +249,11 @@ def load_entry_points() -> None:
 def _options_of(function: Callable[..., Any], name: str, registry: Registry[S]) -> tuple[type[S], tuple[str, ...]]:
     """The options of a function as a pydantic model on top of those that the registry's members share."""
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for parameter in parameters:
+        if parameter.annotation is parameter.empty:
+            raise TypeError(f"option {parameter.name!r} of {registry.kind} {name!r} needs a type")
+        if parameter.name == "name":
+            raise ValueError(f"{registry.kind} {name!r} has an option called 'name', which is the component's own")
     written = SimpleNamespace(__annotations__={p.name: p.annotation for p in parameters})
     annotations = typing.get_type_hints(written, vars(sys.modules[function.__module__]), include_extras=True)
     texts = _described(function)
@@ -240,14 +264,9 @@ def _options_of(function: Callable[..., Any], name: str, registry: Registry[S]) 
             annotations[parameter.name],
             Field(default, description=texts.get(parameter.name), validate_default=True),
         )
-    model = create_model(
-        f"{registry.kind}_{name}",
-        __base__=type(registry.shared.__name__, (_ComponentOptions, registry.shared), {"__module__": __name__}),
-        **fields,
-    )
-    model.component = name
-    model.registry = registry
-    return typing.cast(type[S], model), tuple(fields)
+    attributes = {"__module__": __name__, "component": name, "registry": registry}
+    base: Any = type(registry.shared.__name__, (_ComponentOptions, registry.shared), attributes)
+    return create_model(f"{registry.kind}_{name}", __base__=base, **fields), tuple(fields)
 
 
 class _ComponentOptions(Options):
@@ -265,7 +284,7 @@ class _ComponentOptions(Options):
                 f"not an option of {cls.registry.kind} {cls.component!r} (it belongs to "
                 f"{', '.join(map(repr, owners))}); {cls.component!r} has: {options}"
             )
-        return f"unknown option; {meant(key, cls.model_fields)}"
+        return super().unknown_option(key)
 
 
 def _described(function: Callable[..., Any]) -> dict[str, str]:
@@ -284,4 +303,4 @@ def _described(function: Callable[..., Any]) -> dict[str, str]:
             texts[name] = start[2]
         elif name and line.strip():
             texts[name] += " " + line.strip()
-    return texts
+    return {name: text.removesuffix(".") for name, text in texts.items()}

@@ -191,19 +191,25 @@ class RunDirectory:
         """The metrics of an evaluated split. Raises RunError when it was not evaluated."""
         evaluation = self.evaluation(split)
         if evaluation is None:
-            raise RunError(f"{self.path} has no evaluation of {split}; run: clfkit eval --checkpoint {self.path} --split {split}")
+            raise RunError(
+                f"{self.path} has no evaluation of {split}; run: clfkit eval --checkpoint {self.path} --split {split}"
+            )
         return dict(evaluation["metrics"])
 
     def save_predictions(self, split: str, **arrays: np.ndarray[Any, Any]) -> Path:
         """predictions/<split>.npz."""
         path = self._folder("predictions") / f"{split}.npz"
         with path.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, allow_pickle=False, **arrays)
         return path
 
     def plot_path(self, name: str, suffix: str) -> Path:
         """plots/<name>.<suffix>."""
         return self._folder("plots") / f"{name}.{suffix}"
+
+    def plots(self) -> list[str]:
+        """Names of the figures that have been drawn."""
+        return sorted({path.stem for path in (self.path / "plots").glob("*.*")})
 
     def _folder(self, name: str) -> Path:
         folder = self.path / name
@@ -270,5 +276,3 @@ def _candidates(run_id: str | None) -> Iterator[str]:
     yield stamp
     for number in range(2, 10_000):
         yield f"{stamp}-{number}"
-
-

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-# The operators that `torchvision/_meta_registrations.py` gives a fake kernel whether or not they exist, with the
-# schemas of torchvision's own C++ source (csrc/ops/nms.cpp and csrc/ops/quantized/cpu/qnms_kernel.cpp).
+# The operators to which `torchvision/_meta_registrations.py` gives a fake kernel whether or not they exist. The
+# schemas are those of torchvision's C++ source: csrc/ops/nms.cpp, csrc/ops/quantized/cpu/qnms_kernel.cpp.
 SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -25,10 +25,10 @@ SCHEMAS = {
 def torchvision() -> ModuleType:
     """The torchvision package, imported; models, transforms and dataset readers work on any torch.
 
-    torchvision's usual wheel is built against CUDA torch. Beside a CPU-only torch its compiled operators do not
-    load, and plain `import torchvision` fails with "operator torchvision::nms does not exist". Where that is so,
-    the operators' schemas are declared first; the operators themselves (detection, not classification) stay
-    unusable.
+    torchvision's usual wheel is built against CUDA torch. Beside a CPU-only torch its compiled operators do
+    not load, and plain `import torchvision` fails with "operator torchvision::nms does not exist". Where that
+    is so, the operators' schemas are declared first; the operators themselves (which serve detection, not
+    classification) stay unusable.
 
     Raises ImportError when torchvision is not installed.
     """
@@ -45,11 +45,11 @@ def _declare(schemas: dict[str, str]) -> None:
     """Add the schemas that torch does not know yet to its operator library "torchvision"."""
     from torch.library import Library
 
-    library = Library("torchvision", "FRAGMENT")
+    library = Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     _declared.append(library)
     for name, schema in schemas.items():
         if not _known(name):
-            library.define(schema)
+            library.define(schema)  # type: ignore[no-untyped-call]
 
 
 def _known(operator: str) -> bool:
@@ -71,7 +71,7 @@ def _operators_load() -> bool:
         file = Path(package.origin).with_name("_C" + suffix)
         if file.is_file():
             try:
-                torch.ops.load_library(file)
+                torch.ops.load_library(file)  # type: ignore[no-untyped-call]
             except OSError:
                 return False
             return True

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +30,22 @@ class Inputs(Protocol):
         """(N, …): the number of samples, then the shape of one."""
 
     @property
-    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype[Any]:
         """float32 for features, uint8 for pixels."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, indices: IndexArray) -> npt.NDArray[np.generic]:
         """The samples at `indices`, as one array."""
+
+
+@runtime_checkable
+class Marked(Protocol):
+    """Inputs outside memory that can tell cheaply whether they have changed."""
+
+    @property
+    def marks(self) -> IndexArray:
+        """One whole number for each sample, such as the size of its file."""
 
 
 class _Stored(BaseModel):
@@ -83,9 +92,7 @@ class ClassMap(_Stored):
         if extra or (missing and not subset):
             parts = [f"missing: {listed(missing)}"] if missing else []
             parts += [f"extra: {listed(extra)}"] if extra else []
-            raise ClassMismatch(
-                f"the classes of {whose} are not those the model was trained on; {'; '.join(parts)}"
-            )
+            raise ClassMismatch(f"the classes of {whose} are not those the model was trained on; {'; '.join(parts)}")
         return np.array([self.index[name] for name in other.names], dtype=np.int64)
 
 
@@ -197,7 +204,9 @@ class DataBundle:
             split: Split = getattr(self, name)
             digest.update(f"\0{name}\0{split.inputs.shape}".encode())
             digest.update("\n".join(map(str, split.ids.tolist())).encode())
-            digest.update(np.ascontiguousarray(split.labels))
+            digest.update(split.labels.tobytes())
             if isinstance(split.inputs, np.ndarray):
-                digest.update(np.ascontiguousarray(split.inputs))
+                digest.update(np.ascontiguousarray(split.inputs).data)
+            elif isinstance(split.inputs, Marked):
+                digest.update(split.inputs.marks.tobytes())
         return digest.hexdigest()

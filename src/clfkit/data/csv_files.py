@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clfkit.data.bundle import listed
 from clfkit.errors import DataError
 from clfkit.options import meant
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 MISSING = frozenset({"", "NA", "N/A", "nan", "NaN", "null", "None", "?"})
 """Cells that say that nothing is known."""
@@ -65,7 +69,7 @@ def read_csv(path: Path, separator: str | None = None) -> CsvTable:
         raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _parse(path: Path, reader: csv._reader) -> CsvTable:
+def _parse(path: Path, reader: Reader) -> CsvTable:
     rows: list[list[str]] = []
     lines: list[int] = []
     try:

@@ -90,9 +90,7 @@ def decode_image(path: Path, image_format: ImageFormat) -> PixelArray:
         with Image.open(path) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
-                raise DataError(
-                    f"{path}: {width}×{height} pixels are more than the {MAX_PIXELS:,} that are read"
-                )
+                raise DataError(f"{path}: {width}×{height} pixels are more than the {MAX_PIXELS:,} that are read")
             side = 2 * max(image_format.height, image_format.width)
             opened.draft("L" if image_format.channels == 1 else "RGB", (side, side))
             return _pixels(opened, image_format)
@@ -141,7 +139,7 @@ class ImageFiles:
         return (len(self.paths), *shape_of(self.format))
 
     @property
-    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype[np.uint8]:
         """uint8."""
         return np.dtype(np.uint8)
 

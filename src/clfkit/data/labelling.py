@@ -33,9 +33,7 @@ def label_samples(
     if parts is None:
         classes = ClassMap(names=ordered(set(names)))
         return classes, _labels(names, classes), {}
-    classes = ClassMap(
-        names=ordered({name for name, part in zip(names, parts, strict=True) if part == "train"})
-    )
+    classes = ClassMap(names=ordered({name for name, part in zip(names, parts, strict=True) if part == "train"}))
     if not len(classes):
         raise DataError(f"{whose}: there are parts, but no sample in the train part")
     unknown: dict[str, set[str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from clfkit.data.bundle import (
     DataSpec,
     IndexArray,
     Inputs,
+    Marked,
     Split,
 )  # fmt: skip
 from clfkit.data.splitting import split_indices
@@ -23,6 +25,7 @@ from clfkit.errors import DataError
 from clfkit.registry import Component
 
 STATISTICS_SAMPLES = 10_000  # pixels of so many training images settle mean and deviation to four digits
+STATISTICS_PIXELS = 50_000_000  # of large images fewer are enough
 
 
 def load_bundle(data: Component[DataOptions], seed: int) -> DataBundle:
@@ -31,7 +34,7 @@ def load_bundle(data: Component[DataOptions], seed: int) -> DataBundle:
     Everything that is fitted to data (medians, categories, mean, deviation) sees the train split only.
     Raises DataError when files are missing, unreadable or do not make a classification problem.
     """
-    dataset: Dataset = datasets.build(data, rng.generator(seed, "samples"))
+    dataset: Dataset = datasets.build(data, seed)
     _check(dataset)
     parts = split_indices(dataset.labels, data.options.split, dataset.given, rng.generator(seed, "split"))
     inputs, columns = dataset.inputs, dataset.columns
@@ -64,9 +67,14 @@ class Selection:
         return (len(self.indices), *self.inputs.shape[1:])
 
     @property
-    def dtype(self) -> np.dtype:  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype[Any]:
         """That of the samples."""
         return self.inputs.dtype
+
+    @property
+    def marks(self) -> IndexArray:
+        """Those of the chosen samples; zeros when the inputs have none."""
+        return self.inputs.marks[self.indices] if isinstance(self.inputs, Marked) else np.zeros_like(self.indices)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -92,15 +100,27 @@ def _statistics(inputs: Inputs, image: bool, wanted: bool) -> tuple[tuple[float,
     """Mean and deviation per feature or channel; constant features get deviation 1."""
     if not wanted:
         return (0.0,) * inputs.shape[1], (1.0,) * inputs.shape[1]
-    count = len(inputs)
-    chosen = np.linspace(0, count - 1, min(count, STATISTICS_SAMPLES if image else count)).astype(np.int64)
-    values = inputs[chosen]
     if image:
-        levels = [np.bincount(values[:, c].ravel(), minlength=256) for c in range(values.shape[1])]
+        levels = _levels(inputs)
+        shares = levels / levels.sum(axis=1, keepdims=True)
         grey = np.arange(256.0)
-        mean = np.array([(level @ grey) / level.sum() for level in levels])
-        std = np.sqrt([(level @ grey**2) / level.sum() - m**2 for level, m in zip(levels, mean, strict=True)])
+        mean = shares @ grey
+        std = np.sqrt(np.maximum(shares @ grey**2 - mean**2, 0.0))
     else:
+        values = inputs[np.arange(len(inputs))]
         mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     std = np.where(std < 1e-8, 1.0, std)
     return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _levels(images: Inputs) -> IndexArray:
+    """How often each of the 256 levels occurs, shape (channels, 256), in evenly spaced images."""
+    count, channels, height, width = images.shape
+    wanted = min(count, STATISTICS_SAMPLES, max(STATISTICS_PIXELS // (height * width), 500))
+    chosen = np.linspace(0, count - 1, wanted).astype(np.int64)
+    levels = np.zeros((channels, 256), np.int64)
+    for start in range(0, wanted, 100):  # a few at a time: large images may not all fit into memory
+        values = images[chosen[start : start + 100]]
+        for channel in range(channels):
+            levels[channel] += np.bincount(values[:, channel].ravel(), minlength=256)
+    return levels

@@ -31,9 +31,7 @@ def read_arrays(path: Path, *wanted: tuple[str, ...]) -> list[npt.NDArray[np.gen
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             total = sum(info.file_size for info in members.values())
             if total > MAX_BYTES:
-                raise DataError(
-                    f"{path}: {total / 1024**3:.0f} GiB of arrays; at most {MAX_BYTES // 1024**3} are read"
-                )
+                raise DataError(f"{path}: {total / 1024**3:.0f} GiB of arrays; at most {MAX_BYTES // 1024**3} are read")
             found = [next((name for name in names if name in members), None) for names in wanted]
             return [None if name is None else _array(archive, members[name], path) for name in found]
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
@@ -54,9 +52,7 @@ def read_inputs(path: Path) -> npt.NDArray[np.generic]:
     return inputs
 
 
-def read_pair(
-    path: Path, label: str | None = None
-) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+def read_pair(path: Path, label: str | None = None) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
     """Inputs and labels of an archive, of equal length; `label` is tried before `LABEL_NAMES`.
 
     Raises DataError when either is absent, empty, or of another length.
@@ -84,10 +80,21 @@ def class_names(labels: npt.NDArray[np.generic], path: Path) -> list[str]:
     if labels.dtype.kind == "f" and np.equal(np.mod(labels.astype(np.float64), 1), 0).all():
         labels = labels.astype(np.int64)
     if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8")  # type: ignore[type-var]
+        labels = labels.astype(np.str_)  # ASCII only; anything else raises UnicodeDecodeError, a ValueError
     if labels.dtype.kind not in "iubU":
         raise DataError(f"{path}: labels must be text or whole numbers, not {labels.dtype}")
     return [str(label) for label in labels.tolist()]
+
+
+def numbers(array: npt.NDArray[np.generic], path: Path, *, gaps: bool) -> npt.NDArray[np.float64]:
+    """An array as float64; NaN passes for a gap where those are allowed. Raises DataError naming a bad sample."""
+    if array.dtype.kind not in "iubf":
+        raise DataError(f"{path}: x must hold numbers, not {array.dtype}")
+    values = array.astype(np.float64)
+    bad = (np.isinf(values) if gaps else ~np.isfinite(values)).reshape(len(values), -1).any(axis=1)
+    if bad.any():
+        raise DataError(f"{path}: sample {int(bad.argmax())} has a value that is not a finite number")
+    return values
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> npt.NDArray[np.generic]:
@@ -96,13 +103,9 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> npt.N
         shape, dtype = _header(file)
         held = info.file_size - file.tell()
     if dtype.hasobject:
-        raise DataError(
-            f"{path}: array {info.filename!r} holds Python objects (a pickle), which are never loaded"
-        )
+        raise DataError(f"{path}: array {info.filename!r} holds Python objects (a pickle), which are never loaded")
     if math.prod(shape) * dtype.itemsize != held:
-        raise DataError(
-            f"{path}: array {info.filename!r} says shape {shape} of {dtype} but holds {held} bytes"
-        )
+        raise DataError(f"{path}: array {info.filename!r} says shape {shape} of {dtype} but holds {held} bytes")
     with archive.open(info) as file:
         array: npt.NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
     return array

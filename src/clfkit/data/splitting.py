@@ -27,9 +27,7 @@ def split_indices(
     if pool is None:
         taken = np.concatenate([np.empty(0, np.int64), *(given[part] for part in given)])
         pool = np.setdiff1d(np.arange(len(labels)), taken)
-    parts: dict[Part, IndexArray] = {
-        part: np.sort(indices) for part, indices in given.items() if part != "train"
-    }
+    parts: dict[Part, IndexArray] = {part: np.sort(indices) for part, indices in given.items() if part != "train"}
     shares: dict[Part, float | int] = {"test": DEFAULT_TEST if options.test is None else options.test}
     shares["valid"] = options.valid
     wanted = {part: _number(share, len(pool), part) for part, share in shares.items() if part not in given}
@@ -52,9 +50,7 @@ def _number(share: float | int, total: int, part: str) -> int:
     return max(1, round(share * total)) if share > 0 else 0
 
 
-def _draw(
-    pool: IndexArray, labels: IndexArray, count: int, stratify: bool, rng: np.random.Generator
-) -> IndexArray:
+def _draw(pool: IndexArray, labels: IndexArray, count: int, stratify: bool, rng: np.random.Generator) -> IndexArray:
     """`count` of the indices in `pool`, in proportion to the classes when `stratify` is set.
 
     Seats are given out by largest remainder, ties at random; a class always keeps one sample outside.

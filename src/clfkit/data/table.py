@@ -18,9 +18,7 @@ def fit_columns(columns: tuple[Column, ...], train: RawTable) -> tuple[Column, .
         values = train[:, position]
         present = values[~np.isnan(values)]
         if column.kind == "numeric":
-            fitted.append(
-                column.model_copy(update={"median": float(np.median(present)) if len(present) else 0.0})
-            )
+            fitted.append(column.model_copy(update={"median": float(np.median(present)) if len(present) else 0.0}))
         else:
             seen = tuple(column.categories[int(code)] for code in np.unique(present))
             fitted.append(column.model_copy(update={"categories": seen}))

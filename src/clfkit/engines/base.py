@@ -21,13 +21,13 @@ class StepResult(NamedTuple):
     """What one batch gave, as 0-d values that may still lie on a device; `Engine.read` fetches many at once.
 
     loss: weighted sum over the samples. weight: sum of the weights (the count, unless classes are weighted).
-    correct: samples predicted right. count: samples.
+    correct: samples predicted right. samples: how many there were.
     """
 
     loss: Any
     weight: Any
     correct: Any
-    count: int
+    samples: int
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -
         return None
     if wanted == "balanced":
         present = np.maximum(counts, 1)
-        return (counts.sum() / (len(counts) * present)).astype(np.float32)
+        balanced: FloatArray = (counts.sum() / (len(counts) * present)).astype(np.float32)
+        return balanced
     return named_weights(wanted, classes)
 
 
@@ -70,7 +71,5 @@ def named_weights(wanted: Mapping[str, float], classes: ClassMap) -> FloatArray:
     """Weights by class name; classes that are not named weigh 1."""
     unknown = [name for name in wanted if name not in classes.index]
     if unknown:
-        raise DataError(
-            f"train.loss.class_weights: no class {listed(unknown)}; the data has {listed(classes.names)}"
-        )
+        raise DataError(f"train.loss.class_weights: no class {listed(unknown)}; the data has {listed(classes.names)}")
     return np.array([wanted.get(name, 1.0) for name in classes.names], dtype=np.float32)

@@ -30,7 +30,11 @@ class CrossEntropy(Loss):
         from torch.nn.functional import cross_entropy
 
         total = cross_entropy(
-            logits, labels, self._device_weights(labels), reduction="sum", label_smoothing=self.label_smoothing
+            logits,
+            labels,
+            self._device_weights(labels),
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
         )
         return total, self.weight(labels)
 
@@ -64,5 +68,3 @@ def cross_entropy(
         class_weights: `balanced`, or {class name: weight}; classes that are not named weigh 1.
     """
     return CrossEntropy(len(classes), label_smoothing, weights_of(class_weights, classes, counts))
-
-

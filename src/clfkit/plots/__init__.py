@@ -30,8 +30,9 @@ def draw(component: Component[NoOptions], classifier: Classifier) -> Figure:
     """The figure of that name. Raises NothingToDraw, DataError."""
     entry = plots.entry(component.name)
     if entry.inputs not in (None, classifier.spec.inputs):
+        kind = classifier.spec.inputs
         raise NothingToDraw(
-            f"plot {component.name!r} needs {entry.inputs} data, and this model was trained on {classifier.spec.inputs} data"
+            f"plot {component.name!r} needs {entry.inputs} data, and this model was trained on {kind} data"
         )
     from clfkit.plots.style import styled
 
@@ -54,7 +55,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def draw_all(classifier: Classifier, names: Iterable[str]) -> Iterator[tuple[str, list[Path] | NothingToDraw]]:
-    """Draw each plot into the run's folder, as PNG and SVG; a plot without anything to show gives the reason."""
+    """Draw each plot into the run's folder, as PNG and SVG; a plot with nothing to show gives the reason."""
     assert classifier.run is not None, "figures are kept with a run"
     for name in names:
         try:

@@ -33,9 +33,7 @@ def one_cycle(
 
     def factor(progress: Progress) -> float:
         step, end = progress.step, progress.total - 1
-        peak = (
-            pct_start * progress.total - 1
-        )  # as in torch: not rounded to a whole step, below 0 for short runs
+        peak = pct_start * progress.total - 1  # as in torch: not rounded to a whole step, below 0 for short runs
         if step <= peak:
             return _between(first, 1.0, step / peak if peak > 0 else 1.0)
         return _between(1.0, last, (step - peak) / (end - peak))

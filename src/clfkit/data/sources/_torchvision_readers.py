@@ -107,9 +107,7 @@ def _unpack(packed: Path, target: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _part(
-    reader: str, root: str, folder: Path, train: bool, options: dict[str, str]
-) -> tuple[PixelArray, IndexArray]:
+def _part(reader: str, root: str, folder: Path, train: bool, options: dict[str, str]) -> tuple[PixelArray, IndexArray]:
     """Images uint8 (N, 28, 28) and labels (N,) of the training or the test part."""
     part = "training" if train else "test"
     try:
@@ -119,9 +117,7 @@ def _part(
     images, labels = dataset.data.numpy(), dataset.targets.numpy().astype(np.int64)
     if len(images) != len(labels) or not len(images) or images.shape[1:] != (28, 28):
         shapes = f"{images.shape} and {labels.shape}"
-        raise DataError(
-            f"data.root: the {part} files in {folder} do not match: images and labels are {shapes}"
-        )
+        raise DataError(f"data.root: the {part} files in {folder} do not match: images and labels are {shapes}")
     return images, labels
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
-from clfkit.data.sources._points import AtLeastTwo, integer_seed, points
+from clfkit.data.sources._points import AtLeastTwo, points, scikit_seed
 
 
 @datasets.register("blobs", inputs="vector", classes="classes")
 def blobs(
-    rng: np.random.Generator,
+    seed: int,
     *,
     samples: PositiveInt = 5000,
     classes: AtLeastTwo = 5,
@@ -39,6 +38,6 @@ def blobs(
         centers=classes,
         cluster_std=std,
         center_box=(-box, box),
-        random_state=integer_seed(rng),
+        random_state=scikit_seed(seed),
     )
     return points(inputs, labels, classes)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from clfkit.components import datasets
-from clfkit.data.bundle import ClassMap, Dataset
+from clfkit.data.bundle import ClassMap, Dataset, IndexArray, Part
 from clfkit.data.images import PixelArray
 from clfkit.data.sources._torchvision_readers import provide
 from clfkit.errors import DataError
@@ -23,7 +23,7 @@ MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 
 
 @datasets.register("cifar10", inputs="image", classes=10)
-def cifar10(rng: np.random.Generator, *, root: str = "data", download: bool = True) -> Dataset:
+def cifar10(seed: int, *, root: str = "data", download: bool = True) -> Dataset:
     """50,000 colour photographs to train on and 10,000 to test, uint8 (N, 3, 32, 32).
 
     The binary release is read: the usual one for Python is a pickle, and nothing is unpickled here.
@@ -51,7 +51,7 @@ def cifar10(rng: np.random.Generator, *, root: str = "data", download: bool = Tr
         )
     images = np.ascontiguousarray(records[:, 1:]).reshape(-1, 3, 32, 32)
     test = len(labels) - RECORDS
-    given = {"train": np.arange(test), "test": np.arange(test, len(labels))}
+    given: dict[Part, IndexArray] = {"train": np.arange(test), "test": np.arange(test, len(labels))}
     return Dataset(images, labels, ClassMap(names=CLASSES), "image", given=given)
 
 
@@ -62,7 +62,5 @@ def _records(file: Path) -> PixelArray:
     except OSError as error:
         raise DataError(f"data.root: {file} cannot be read: {error}") from None
     if len(held) != RECORDS * RECORD_BYTES:
-        raise DataError(
-            f"data.root: {file} has {len(held):,} bytes, not {RECORDS * RECORD_BYTES:,}; it is damaged"
-        )
+        raise DataError(f"data.root: {file} has {len(held):,} bytes, not {RECORDS * RECORD_BYTES:,}; it is damaged")
     return held.reshape(RECORDS, RECORD_BYTES)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import NonNegativeFloat
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
-from clfkit.data.sources._points import AtLeastTwo, integer_seed, points
+from clfkit.data.sources._points import AtLeastTwo, points, scikit_seed
 from clfkit.options import Fraction
 
 
 @datasets.register("circles", inputs="vector", classes=2)
 def circles(
-    rng: np.random.Generator,
+    seed: int,
     *,
     samples: AtLeastTwo = 1000,
     noise: NonNegativeFloat = 0.05,
@@ -30,5 +29,5 @@ def circles(
     """
     from sklearn.datasets import make_circles
 
-    inputs, labels = make_circles(samples, noise=noise, factor=factor, random_state=integer_seed(rng))
+    inputs, labels = make_circles(samples, noise=noise, factor=factor, random_state=scikit_seed(seed))
     return points(inputs, labels, 2)

@@ -9,7 +9,7 @@ from clfkit.data.bundle import ClassMap, Dataset
 
 
 @datasets.register("digits", inputs="image", classes=10)
-def digits(rng: np.random.Generator) -> Dataset:
+def digits(seed: int) -> Dataset:
     """1797 handwritten digits as grey images of 8×8 pixels, uint8 (N, 1, 8, 8).
 
     The 17 levels of the original (0 to 16 dark pixels of a 4×4 block) are spread over 0 to 255.
@@ -20,6 +20,4 @@ def digits(rng: np.random.Generator) -> Dataset:
 
     table = load_digits()
     images = np.rint(table.images * (255 / 16)).astype(np.uint8)
-    return Dataset(
-        images[:, None], table.target.astype(np.int64), ClassMap(names=tuple("0123456789")), "image"
-    )
+    return Dataset(images[:, None], table.target.astype(np.int64), ClassMap(names=tuple("0123456789")), "image")

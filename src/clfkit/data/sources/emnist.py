@@ -13,9 +13,7 @@ from clfkit.data.bundle import Dataset
 from clfkit.data.sources._torchvision_readers import read
 
 _CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_MERGED = (
-    string.digits + string.ascii_uppercase + "abdefghnqrt"
-)  # the other small letters look like their capitals
+_MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"  # the other small letters look like their capitals
 CHARACTERS = {
     "balanced": _MERGED, "byclass": _CHARACTERS, "bymerge": _MERGED, "letters": string.ascii_lowercase,
     "digits": string.digits, "mnist": string.digits,
@@ -24,7 +22,7 @@ CHARACTERS = {
 
 @datasets.register("emnist", inputs="image")
 def emnist(
-    rng: np.random.Generator,
+    seed: int,
     *,
     subset: Literal["balanced", "byclass", "bymerge", "letters", "digits", "mnist"] = "balanced",
     root: str = "data",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
 from clfkit.data.sources._torchvision_readers import read
@@ -14,7 +12,7 @@ CLASSES = (
 
 
 @datasets.register("fashion_mnist", inputs="image", classes=10)
-def fashion_mnist(rng: np.random.Generator, *, root: str = "data", download: bool = True) -> Dataset:
+def fashion_mnist(seed: int, *, root: str = "data", download: bool = True) -> Dataset:
     """60,000 pieces of clothing to train on and 10,000 to test, grey, uint8 (N, 1, 28, 28).
 
     Source: Xiao, Rasul and Vollgraf, https://github.com/zalandoresearch/fashion-mnist, 2017.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import PositiveInt
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
-from clfkit.data.sources._points import AtLeastTwo, integer_seed, points
+from clfkit.data.sources._points import AtLeastTwo, points, scikit_seed
 from clfkit.errors import DataError
 
 
 @datasets.register("gaussian_quantiles", inputs="vector", classes="classes")
 def gaussian_quantiles(
-    rng: np.random.Generator,
+    seed: int,
     *,
     samples: AtLeastTwo = 1000,
     classes: AtLeastTwo = 3,
@@ -33,6 +32,6 @@ def gaussian_quantiles(
     if samples < classes:
         raise DataError(f"data.samples: {samples} points cannot fill {classes} classes")
     inputs, labels = make_gaussian_quantiles(
-        n_samples=samples, n_features=features, n_classes=classes, random_state=integer_seed(rng)
+        n_samples=samples, n_features=features, n_classes=classes, random_state=scikit_seed(seed)
     )
     return points(inputs, labels, classes)

@@ -25,7 +25,7 @@ Size = Annotated[
 
 @datasets.register("image_folder", inputs="image")
 def image_folder(
-    rng: np.random.Generator,
+    seed: int,
     *,
     root: str,
     size: Size = 64,
@@ -89,9 +89,7 @@ def _from_folders(root: Path) -> _Found:
     for name, folder in part_folders.items():
         part = PART_NAMES[name]
         if part in of_part:
-            raise DataError(
-                f"data.root: {root} has both {of_part[part]!r} and {name!r}, which mean the same part"
-            )
+            raise DataError(f"data.root: {root} has both {of_part[part]!r} and {name!r}, which mean the same part")
         of_part[part] = name
         paths, names = _classes_below(folder)
         found.paths += paths

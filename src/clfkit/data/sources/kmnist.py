@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
 from clfkit.data.sources._torchvision_readers import read
@@ -12,7 +10,7 @@ CLASSES = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
 @datasets.register("kmnist", inputs="image", classes=10)
-def kmnist(rng: np.random.Generator, *, root: str = "data", download: bool = True) -> Dataset:
+def kmnist(seed: int, *, root: str = "data", download: bool = True) -> Dataset:
     """60,000 cursive hiragana to train on and 10,000 to test, grey, uint8 (N, 1, 28, 28).
 
     Source: Clanuwat et al., https://github.com/rois-codh/kmnist, 2018.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
 from clfkit.data.sources._torchvision_readers import read
@@ -12,7 +10,7 @@ CLASSES = tuple("0123456789")
 
 
 @datasets.register("mnist", inputs="image", classes=10)
-def mnist(rng: np.random.Generator, *, root: str = "data", download: bool = True) -> Dataset:
+def mnist(seed: int, *, root: str = "data", download: bool = True) -> Dataset:
     """60,000 handwritten digits to train on and 10,000 to test, grey, uint8 (N, 1, 28, 28).
 
     Source: LeCun, Cortes and Burges, http://yann.lecun.com/exdb/mnist/, 1998.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import NonNegativeFloat
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
-from clfkit.data.sources._points import AtLeastTwo, integer_seed, points
+from clfkit.data.sources._points import AtLeastTwo, points, scikit_seed
 
 
 @datasets.register("moons", inputs="vector", classes=2)
-def moons(rng: np.random.Generator, *, samples: AtLeastTwo = 1000, noise: NonNegativeFloat = 0.1) -> Dataset:
+def moons(seed: int, *, samples: AtLeastTwo = 1000, noise: NonNegativeFloat = 0.1) -> Dataset:
     """Two interleaving half circles in the plane.
 
     Source: scikit-learn's `make_moons`.
@@ -22,5 +21,5 @@ def moons(rng: np.random.Generator, *, samples: AtLeastTwo = 1000, noise: NonNeg
     """
     from sklearn.datasets import make_moons
 
-    inputs, labels = make_moons(samples, noise=noise, random_state=integer_seed(rng))
+    inputs, labels = make_moons(samples, noise=noise, random_state=scikit_seed(seed))
     return points(inputs, labels, 2)

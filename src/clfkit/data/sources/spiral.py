@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import NonNegativeFloat
 
+from clfkit import rng
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
 from clfkit.data.sources import _points
@@ -18,7 +19,7 @@ STRETCH = {"cs231n": 1.0, "nnfs": 2.5}
 
 @datasets.register("spiral", inputs="vector", classes="classes")
 def spiral(
-    rng: np.random.Generator,
+    seed: int,
     *,
     classes: AtLeastTwo = 3,
     points: AtLeastTwo = 100,
@@ -45,5 +46,6 @@ def spiral(
     step = SWEEP if classes == 3 else 2 * np.pi / (classes * stretch)
     labels = np.repeat(np.arange(classes), points)
     radius = np.tile(np.linspace(0.0, 1.0, points), classes)
-    angle = stretch * (labels * step + radius * SWEEP + rng.normal(0.0, noise, len(labels)))
+    draw = rng.generator(seed, "spiral")
+    angle = stretch * (labels * step + radius * SWEEP + draw.normal(0.0, noise, len(labels)))
     return _points.points(np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1), labels, classes)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
 from clfkit.data.sources._sklearn_tables import bundled
 
 
 @datasets.register("wine", inputs="vector", classes=3)
-def wine(rng: np.random.Generator) -> Dataset:
+def wine(seed: int) -> Dataset:
     """178 Italian wines of three growers, described by 13 chemical measures.
 
     Source: Aeberhard and Forina, UCI Machine Learning Repository, 1992, as scikit-learn carries it.

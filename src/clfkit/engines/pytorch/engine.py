@@ -72,7 +72,7 @@ class TorchEngine:
         for part, answers in zip(inputs.chunk(pieces), labels.chunk(pieces), strict=True):
             logits = self._logits(part)
             total, _ = self.loss.torch(logits, answers)
-            (total / weight).backward()
+            torch.autograd.backward(total / weight)
             totals.append(total.detach())
             hits.append((self.loss.predicted(logits) == answers).sum())
         if pieces == 1:
@@ -93,7 +93,7 @@ class TorchEngine:
             _fetch([r.loss for r in results]).astype(np.float64),
             _fetch([r.weight for r in results]).astype(np.float64),
             _fetch([r.correct for r in results]).astype(np.int64),
-            np.array([r.count for r in results], np.int64),
+            np.array([r.samples for r in results], np.int64),
         )
 
     @torch.inference_mode()
@@ -156,7 +156,7 @@ def build_model(setup: EngineSetup, outputs: int) -> nn.Module:
 
 def parameter_groups(setup: EngineSetup, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
     """Learnable tensors with weight decay, and those without: biases and the scales of normalisation layers."""
-    learnable = [p for p in model.parameters() if p.requires_grad]
+    learnable: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
     if setup.optimizer.options.decay_all:
         return learnable, []
     return [p for p in learnable if p.ndim > 1], [p for p in learnable if p.ndim <= 1]
@@ -168,7 +168,9 @@ def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimiz
     options = setup.optimizer.options
     penalty = 0.0 if options.decoupled else options.weight_decay
     groups: list[dict[str, Any]] = [
-        {"params": parameters, "weight_decay": decay} for parameters, decay in ((decayed, penalty), (free, 0.0)) if parameters
+        {"params": parameters, "weight_decay": decay}
+        for parameters, decay in ((decayed, penalty), (free, 0.0))
+        if parameters
     ]
     optimizer: torch.optim.Optimizer = optimizers.build(setup.optimizer, groups)
     return optimizer
@@ -185,7 +187,7 @@ def decoupled_parameters(setup: EngineSetup, model: nn.Module) -> list[Tensor]:
 def default_generator(device: torch.device) -> torch.Generator:
     """The generator that torch's own layers (dropout and the like) draw from on this device."""
     if device.type == "cuda":
-        torch.cuda.init()
+        torch.cuda.current_device()  # makes the generators
         return torch.cuda.default_generators[device.index or 0]
     if device.type == "mps":
         return torch.mps._get_default_mps_generator()

@@ -81,7 +81,9 @@ def _load(network: nn.Module, path: Path, name: str) -> None:
 
     try:
         state: dict[str, Any] = (
-            load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True, map_location="cpu")
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, weights_only=True, map_location="cpu")
         )
     except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError) as error:
         raise ModelError(f"backbone {name!r}: weights {path} cannot be read: {error}") from None

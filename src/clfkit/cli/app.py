@@ -1,0 +1,62 @@
+"""The application: every command under its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clfkit import __version__
+from clfkit.cli import components, eval, init, plot, predict, runs, schema, train, validate
+from clfkit.cli.terminal import say
+
+app = typer.Typer(
+    name="clfkit",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"clfkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Start with:  clfkit init   or   clfkit train configs/blobs.yaml")
+def clfkit(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Classification experiments from one YAML file: train, evaluate, draw, remember."""
+
+
+app.command("train", epilog="Example:  clfkit train configs/mnist.yaml --set train.epochs=2")(train.train)
+app.command("eval", epilog="Example:  clfkit eval --checkpoint latest --split valid")(eval.evaluate)
+app.command("predict", epilog="Example:  clfkit predict --checkpoint outputs/mnist/RUN digit.png")(predict.predict)
+app.command("plot", epilog="Example:  clfkit plot curves --checkpoint latest")(plot.plot)
+app.command("plot-boundary", epilog="Example:  clfkit plot-boundary --checkpoint latest --out boundary.png")(
+    plot.plot_boundary
+)
+app.command("validate", epilog="Example:  clfkit validate configs/*.yaml")(validate.validate)
+app.command("init", epilog="Example:  clfkit init --dataset mnist --model cnn")(init.init)
+app.command("list", epilog="Example:  clfkit list datasets")(components.list_components)
+app.command("show", epilog="Example:  clfkit show model cnn")(components.show)
+app.command("schema", epilog="Example:  clfkit schema > clfkit.schema.json")(schema.schema)
+app.command("runs", epilog="Example:  clfkit runs --out outputs")(runs.runs)
+
+
+def lone_resume(arguments: Sequence[str]) -> list[str]:
+    """`--resume` without a run → `--resume=` (the latest): a following word is its value only if it is a folder."""
+    result = list(arguments)
+    for at, word in enumerate(result):
+        following = result[at + 1] if at + 1 < len(result) else ""
+        if word == "--resume" and not (following and Path(following).is_dir()):
+            result[at] = "--resume="
+    return result

@@ -1,0 +1,42 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clfkit.registry import load_plugin
+
+
+def _load_plugins(paths: list[Path]) -> list[Path]:
+    for path in paths:
+        load_plugin(path)
+    return paths
+
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the experiment.", show_default=False)]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Override an option; the value is read as YAML. Repeatable."),
+]
+Plugins = Annotated[
+    list[Path],
+    typer.Option(
+        "--plugin", metavar="FILE.py", callback=_load_plugins, is_eager=True,
+        help="Python file that registers components of your own. Repeatable.",
+    ),
+]  # fmt: skip
+OutputRoot = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that runs are kept in.")]
+CheckpointSource = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="RUN",
+        help="Run directory, checkpoint folder, or `latest`.",
+        show_default=False,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables; errors only.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")]

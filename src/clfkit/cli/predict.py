@@ -1,0 +1,58 @@
+"""clfkit predict: classes of new samples, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clfkit.cli.arguments import CheckpointSource, Plugins
+from clfkit.cli.terminal import complain
+from clfkit.errors import UsageError
+
+
+def predict(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT…", help="Images, folders of images, table.csv or x.npz.", show_default=False),
+    ],
+    checkpoint: CheckpointSource,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE.csv", help="Where to write; by default standard output."),
+    ] = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add a column for every class.")] = False,
+    root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
+        "outputs"
+    ),
+    plugin: Plugins = [],  # noqa: B006
+) -> None:
+    """Predict the class of new samples: one CSV row each with sample, predicted class and probability."""
+    from clfkit.classifier import load
+    from clfkit.data.files import read_samples
+
+    classifier = load(checkpoint, root)
+    for path in inputs:
+        if not path.exists():
+            raise UsageError(f"{path}: no such file or folder")
+    samples, ids = read_samples(inputs, classifier.spec)
+    scores = classifier.engine.predict(samples)
+    best = scores.argmax(axis=1)
+    header = ["sample", "predicted", "probability", *(classifier.classes if probabilities else ())]
+    rows = (
+        [name, classifier.classes[label], f"{row[label]:.6f}", *(f"{p:.6f}" for p in row if probabilities)]
+        for name, label, row in zip(ids.tolist(), best, scores, strict=True)
+    )
+    if out is None:
+        csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    from clfkit.storage import write_atomically
+
+    write_atomically(out, text.getvalue().encode("utf-8"))
+    complain(f"{len(best):,} predictions in {out}")

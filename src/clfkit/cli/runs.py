@@ -1,0 +1,49 @@
+"""clfkit runs: a table of what was run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clfkit.cli.arguments import OutputRoot
+from clfkit.cli.terminal import columns, percent, say
+from clfkit.errors import RunError
+
+
+def runs(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Only runs of this experiment.", show_default=False)
+    ] = None,
+    out: OutputRoot = Path("outputs"),
+) -> None:
+    """List the runs under outputs/, oldest first: status, best epoch, accuracy, when."""
+    from clfkit.run import all_runs
+
+    found = all_runs(out, name)
+    if not found:
+        say(f"no runs under {out / name if name else out}; `clfkit train CONFIG` makes one")
+        return
+    rows = []
+    for run in found:
+        status = run.status()
+        try:
+            done: object = len(run.history())
+        except RunError:
+            done = "?"
+        rows.append(
+            (
+                run.path, status["status"], f"{done}/{status.get('epochs', '?')}", status.get("best_epoch"),
+                percent(status.get("valid.accuracy")), percent(status.get("test.accuracy")), _when(status),
+            )
+        )  # fmt: skip
+    say(columns(rows, ("run", "status", "epochs", "best", "valid", "test", "started")))
+
+
+def _when(status: dict[str, Any]) -> str:
+    try:
+        return datetime.fromisoformat(status["started"]).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (KeyError, TypeError, ValueError):
+        return "–"

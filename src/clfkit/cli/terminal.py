@@ -1,0 +1,72 @@
+"""Text for people: aligned columns, no control characters, figures in few digits."""
+
+from __future__ import annotations
+
+import math
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+
+def printable(text: str) -> str:
+    """The text with control and formatting characters escaped, so that a name cannot steer a terminal."""
+    return "".join(
+        character if character == "\n" or unicodedata.category(character)[0] != "C" else _escaped(character)
+        for character in text
+    )
+
+
+def say(text: str = "") -> None:
+    """Print to standard output."""
+    print(printable(text))  # noqa: T201
+
+
+def complain(text: str) -> None:
+    """Print to standard error."""
+    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def columns(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
+    """Rows as aligned columns, two spaces apart; numbers to the right."""
+    body = [[printable(cell(value)) for value in row] for row in rows]
+    table = [list(header), *body] if header else body
+    if not table:
+        return ""
+    numeric = [all(_numeric(row[at]) for row in body) for at in range(len(table[0]))]
+    widths = [max(_width(row[at]) for row in table) for at in range(len(table[0]))]
+    lines = []
+    for row in table:
+        cells = [
+            " " * (width - _width(text)) + text if right else text + " " * (width - _width(text))
+            for text, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def cell(value: object) -> str:
+    """A value in few characters; undefined ones as a dash."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return str(value)
+
+
+def percent(value: object) -> str:
+    """A share as a percentage; a dash when there is none."""
+    return f"{value:.2%}" if isinstance(value, float) else "–"
+
+
+def _numeric(text: str) -> bool:
+    return text == "–" or text.replace(",", "").replace("%", "").replace(".", "", 1).lstrip("-").isdigit()
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: East Asian wide characters take two, combining ones none."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,125 @@
+"""clfkit train: run an experiment, or continue one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
+from clfkit.cli.terminal import columns, say
+from clfkit.config import ExperimentConfig, load_config
+from clfkit.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from clfkit.run import RunDirectory
+
+
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="YAML file of the experiment.", show_default=False)
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="[RUN]",
+            help="Continue a run exactly where it stopped; without RUN the latest of CONFIG.",
+        ),
+    ] = None,
+    out: OutputRoot = Path("outputs"),
+    run_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Name of the run's folder; by default the time.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Resume although options have changed.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    plugin: Plugins = [],  # noqa: B006
+) -> None:
+    """Train, evaluate and draw the experiment of a YAML file."""
+    wanted = _config(config, overrides, resume)
+    from clfkit import experiment
+    from clfkit.progress import listener
+    from clfkit.run import RunDirectory
+
+    watch = listener(quiet)
+    run: RunDirectory | None = None
+    try:
+        if resume is None:
+            assert wanted is not None, "_config insists on a file here"
+            run = RunDirectory.create(out, wanted, run_id)
+            experiment.run_experiment(run, wanted, watch)
+        else:
+            run = _run_to_resume(resume, out, wanted)
+            if wanted is None and overrides:
+                wanted = _with_overrides(run, overrides)
+            experiment.resume_run(run, watch, wanted, force=force)
+    except Interrupted as signal:
+        kept = run is not None and run.checkpoint_path("last")
+        plugins = "".join(f" --plugin {path}" for path in plugin)
+        how = (
+            f"the checkpoint is kept. Continue with\n  clfkit train --resume {run.path}{plugins}"
+            if run and kept
+            else "nothing was kept"
+        )
+        raise Interrupted(f"{signal}; {how}", signal.exit_code - 128) from None
+    if as_json:
+        typer.echo(json.dumps(result(run, "test" if run.evaluation("test") else "valid")))
+    elif not quiet:
+        _summarise(run)
+
+
+def result(run: RunDirectory, split: str) -> dict[str, object]:
+    """What `--json` prints of an evaluated run."""
+    evaluation = run.evaluation(split)
+    return {"run": str(run.path), "split": split, "metrics": evaluation["metrics"] if evaluation else {}}
+
+
+def _config(config: Path | None, overrides: list[str], resume: str | None) -> ExperimentConfig | None:
+    """The config as typed; None when a run is resumed as it was."""
+    if config is not None:
+        return load_config(config, overrides)
+    if not resume:
+        raise UsageError("clfkit train needs the YAML file of an experiment, or --resume RUN")
+    return None
+
+
+def _run_to_resume(resume: str, out: Path, wanted: ExperimentConfig | None) -> RunDirectory:
+    from clfkit.experiment import resumable_run
+    from clfkit.run import RunDirectory, latest_run
+
+    if not resume:
+        assert wanted is not None, "_config insists on a file here"
+        return resumable_run(out, wanted)
+    return latest_run(out) if resume == "latest" else RunDirectory.open(Path(resume))
+
+
+def _with_overrides(run: RunDirectory, overrides: list[str]) -> ExperimentConfig:
+    return load_config(run.path / "config.yaml", overrides)
+
+
+def _summarise(run: RunDirectory) -> None:
+    """The table at the end of a run, and where everything was written."""
+    status = run.status()
+    rows, header = [], ["split"]
+    for split in ("valid", "test"):
+        evaluation = run.evaluation(split)
+        if evaluation:
+            header = ["split", *evaluation["metrics"]]
+            rows.append([split, *evaluation["metrics"].values()])
+    say()
+    say(f"best epoch {status.get('best_epoch')} of {len(run.history())}")
+    say(columns(rows, header))
+    say()
+    written = {
+        "run": str(run.path),
+        "weights": str(run.path / "checkpoints/best/model.safetensors"),
+        "history": str(run.path / "history.jsonl"),
+        "evaluation": str(run.path / "evaluation"),
+    }
+    if plots := run.plots():
+        written["plots"] = f"{run.path / 'plots'}  ({', '.join(plots)})"
+    say(columns(written.items()))

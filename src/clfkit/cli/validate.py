@@ -1,0 +1,33 @@
+"""clfkit validate: everything a config can get wrong, before any data is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clfkit.cli.arguments import Overrides, Plugins
+from clfkit.cli.terminal import say
+from clfkit.config import load_config
+from clfkit.errors import ConfigError, Fault, UsageError
+
+
+def validate(
+    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG…", help="YAML files.", show_default=False)],
+    overrides: Overrides = [],  # noqa: B006
+    plugin: Plugins = [],  # noqa: B006
+) -> None:
+    """Check config files: every fault of every file, one line each. Exit code 2 if there is one."""
+    faults: list[Fault] = []
+    for path in configs:
+        try:
+            config = load_config(path, overrides)
+        except ConfigError as error:
+            faults.extend(error.faults)
+        except UsageError as error:
+            faults.append(Fault("", "", str(error)))
+        else:
+            say(f"{path}: ok ({config.model.name} on {config.data.name}, {config.train.epochs} epochs)")
+    if faults:
+        raise ConfigError(faults)

@@ -1,0 +1,165 @@
+"""Files of new samples for a trained model: images, CSV or .npz."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from clfkit.data.bundle import ClassMap, Column, DataSpec, ImageFormat, IndexArray, Inputs, Split
+from clfkit.data.csv_columns import code_columns
+from clfkit.data.csv_files import CsvTable, read_csv
+from clfkit.data.images import entries, find_images, is_image, load_images
+from clfkit.data.labelling import ordered
+from clfkit.data.npz_files import class_names, numbers, read_inputs, read_pair
+from clfkit.data.table import encode
+from clfkit.errors import DataError
+
+MEGABYTES = 2048  # images beyond this are decoded when they are needed
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+
+Ids = npt.NDArray[np.str_]
+
+
+def read_samples(paths: Sequence[Path], spec: DataSpec) -> tuple[Inputs, Ids]:
+    """Samples without labels, in the shape and units that `spec` describes, and an id for each.
+
+    Image models take image files, folders (searched to any depth) and .npz files; the others .csv (columns are
+    matched by name, others passed over) and .npz files. The id of an image is its path as given, that of a row
+    is its position from 0, with the file's path before it when there are several files.
+    Raises DataError naming the file that is missing, unreadable or does not fit.
+    """
+    if not paths:
+        raise DataError("no files were given")
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder")
+    if spec.inputs == "image" and not any(path.suffix.lower() == ".npz" for path in paths):
+        files = [file for path in paths for file in _images_at(path)]
+        return load_images(files, image_format(spec), MEGABYTES), np.array([file.as_posix() for file in files])
+    blocks = [_rows(path, spec) for path in paths]
+    ids = [
+        f"{path.as_posix()}:{row}" if len(paths) > 1 else str(row)
+        for path, block in zip(paths, blocks, strict=True)
+        for row in range(len(block))
+    ]
+    return np.concatenate(blocks), np.array(ids)
+
+
+def read_labelled(path: Path, spec: DataSpec) -> Split:
+    """Samples with labels: a folder of class folders, a CSV file with the label column, or .npz with x and y.
+
+    Labels are matched by name with the classes of the model; the file may lack classes.
+    Raises ClassMismatch when it has more, DataError when it cannot be read or does not fit.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    suffix = path.suffix.lower()
+    inputs: Inputs
+    if path.is_dir():
+        if spec.inputs != "image":
+            raise DataError(f"{path}: the model takes rows of features: give a .csv or .npz file, not a folder")
+        files, names = _class_folders(path)
+        labels = _matched(names, spec.classes, path)
+        ids = np.array([file.relative_to(path).as_posix() for file in files])
+        return Split(load_images(files, image_format(spec), MEGABYTES), labels, ids)
+    if suffix == ".npz":
+        arrays, labelled = read_pair(path, spec.label_column)
+        inputs, names = _fitted(arrays, spec, path), class_names(labelled, path)
+    elif suffix in CSV_SUFFIXES and spec.inputs == "vector":
+        table = read_csv(path)
+        names = table.cells(spec.label_column or "label", "label")
+        inputs = _features(table, spec)
+    else:
+        wanted = "a folder of class folders" if spec.inputs == "image" else "a .csv file"
+        raise DataError(f"{path}: give {wanted} or an .npz file with x and y")
+    return Split(inputs, _matched(names, spec.classes, path), np.array([str(row) for row in range(len(names))]))
+
+
+def image_format(spec: DataSpec) -> ImageFormat:
+    """How image files become samples of that spec; stretched, unless the training images came from files too."""
+    if spec.image is not None:
+        return spec.image
+    channels, height, width = spec.shape
+    if channels == 1:
+        return ImageFormat(height=height, width=width, channels=1, resize="stretch")
+    if channels == 3:
+        return ImageFormat(height=height, width=width, channels=3, resize="stretch")
+    raise DataError(f"the model takes images of {channels} channels, which no image file has; give an .npz file")
+
+
+def _images_at(path: Path) -> list[Path]:
+    """The image file at `path`, or all of those below a folder. Raises DataError when there is none."""
+    if path.is_dir():
+        found = find_images(path)
+        if not found:
+            raise DataError(f"{path}: no images in this folder")
+        return found
+    if not is_image(path):
+        raise DataError(f"{path}: the model takes images: give image files, folders of them, or an .npz file")
+    return [path]
+
+
+def _class_folders(root: Path) -> tuple[list[Path], list[str]]:
+    """All images in the class folders below `root`, and each one's class. Raises DataError when there is none."""
+    found = [(image, entry.name) for entry in entries(root) if entry.is_dir() for image in find_images(entry)]
+    if not found:
+        raise DataError(f"{root}: no class folders with images")
+    return [image for image, _ in found], [name for _, name in found]
+
+
+def _rows(path: Path, spec: DataSpec) -> npt.NDArray[np.generic]:
+    """The samples of one .csv or .npz file."""
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return _fitted(read_inputs(path), spec, path)
+    if spec.inputs == "image":
+        raise DataError(f"{path}: give either image files or .npz files, not both")
+    if suffix not in CSV_SUFFIXES or path.is_dir():
+        raise DataError(f"{path}: the model takes rows of features: give .csv or .npz files")
+    return _features(read_csv(path), spec)
+
+
+def _features(table: CsvTable, spec: DataSpec) -> npt.NDArray[np.generic]:
+    """The rows of a CSV file as features float32 (N, features), by the names that the model knows."""
+    if spec.columns:
+        return encode(code_columns(table, spec.columns), spec.columns, spec.columns)[0]
+    if not spec.feature_names:
+        raise DataError(f"{table.path}: the model's features have no names to find columns by; give an .npz file")
+    columns = tuple(Column(name=name, kind="numeric") for name in spec.feature_names)
+    raw = code_columns(table, columns)
+    gaps = np.isnan(raw)
+    if gaps.any():
+        row, position = (int(at[0]) for at in np.nonzero(gaps))
+        raise DataError(f"{table.where(row)}: no value in column {spec.feature_names[position]!r}")
+    return raw.astype(np.float32)
+
+
+def _fitted(array: npt.NDArray[np.generic], spec: DataSpec, path: Path) -> npt.NDArray[np.generic]:
+    """An array of an .npz file as samples of `spec`: float32 features, or uint8 pixels.
+
+    Rows of a table with numeric columns only may have gaps (NaN). Raises DataError for another shape, or pixels
+    that are not whole numbers from 0 to 255.
+    """
+    if spec.inputs == "image" and spec.shape[0] == 1 and array.shape[1:] == spec.shape[1:]:
+        array = array[:, None]  # grey images are often stored without their one channel
+    if array.shape[1:] != spec.shape or not len(array):
+        raise DataError(f"{path}: x must have the shape (N, {', '.join(map(str, spec.shape))}), not {array.shape}")
+    if spec.inputs == "image":
+        if array.dtype != np.uint8:
+            pixels = numbers(array, path, gaps=False)
+            if pixels.min() < 0 or pixels.max() > 255 or np.mod(pixels, 1).any():
+                raise DataError(f"{path}: pixels must be whole numbers from 0 to 255")
+        return array.astype(np.uint8)
+    numeric = bool(spec.columns) and all(column.kind == "numeric" for column in spec.columns)
+    values = numbers(array, path, gaps=numeric)
+    return encode(values, spec.columns, spec.columns)[0] if numeric else values.astype(np.float32)
+
+
+def _matched(names: list[str], classes: ClassMap, path: Path) -> IndexArray:
+    """The labels (N,) of class names, as indices of the model's classes."""
+    there = ClassMap(names=ordered(set(names)))
+    translation = classes.translation(there, str(path), subset=True)
+    return translation[[there.index[name] for name in names]]

@@ -1,0 +1,295 @@
+"""From a config to a finished run: names become parts, the trainer runs them, the run directory remembers."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from clfkit import __version__
+from clfkit.checkpoint import Checkpoint
+from clfkit.classifier import Classifier
+from clfkit.components import engines
+from clfkit.config import ExperimentConfig, changed_options
+from clfkit.data.batches import Batches
+from clfkit.data.bundle import DataBundle, Part
+from clfkit.data.loading import load_bundle
+from clfkit.engines.base import Engine, EngineSetup, Totals
+from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
+from clfkit.evaluation import evaluate, save_evaluation
+from clfkit.history import EpochRecord, TrainState
+from clfkit.plots import NothingToDraw, draw_all, suitable
+from clfkit.run import RunDirectory, all_runs
+from clfkit.schedules import build_schedule
+from clfkit.trainer import Observer, Snapshot, Trainer
+
+LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "pydantic", "safetensors")
+
+
+class Listener(Observer, Protocol):
+    """Whoever is told how a run goes: a terminal, a log, nobody."""
+
+    def say(self, message: str) -> None:
+        """One line of news."""
+
+    def on_start(self, step: int, steps: int, epochs: int) -> None:
+        """Before the first step: `step` of `steps` are done already when a run is resumed."""
+
+    def on_signal(self, number: int) -> None:
+        """A signal came; training stops after this step."""
+
+    def on_stop(self) -> None:
+        """Training is over, well or badly."""
+
+
+def run_experiment(run: RunDirectory, config: ExperimentConfig, listener: Listener) -> None:
+    """Train, evaluate and draw one experiment in a run directory that was just made.
+
+    Raises ClfkitError; a run that fails before its first step leaves no directory behind.
+    """
+    with run.lock():
+        try:
+            session = _Session.prepare(config, run, listener)
+            session.begin()
+        except BaseException:
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise
+        session.complete()
+
+
+def resume_run(
+    run: RunDirectory, listener: Listener, config: ExperimentConfig | None = None, *, force: bool = False
+) -> RunDirectory:
+    """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
+
+    config: the options as they are now; a larger train.epochs extends the run, any other change needs `force`.
+    Raises UsageError for changes, RunError when there is nothing left to do, CheckpointError.
+    """
+    before = run.config()
+    config = config or before
+    _refuse_changes(run, before, config, force)
+    with run.lock():
+        checkpoint = run.checkpoint("last")
+        session = _Session.prepare(config, run, listener)
+        if config != before:
+            run.replace_config(config)
+        session.restore(checkpoint)
+        session.complete()
+    return run
+
+
+def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
+    """The latest run of this experiment that is not finished, or that the config's epochs would extend.
+
+    Raises RunError when there is none.
+    """
+    runs = all_runs(out, config.name)
+    for run in reversed(runs):
+        if run.checkpoint_path("last") and run.status()["status"] not in ("finished", "running"):
+            return run
+    if runs and runs[-1].checkpoint_path("last") and config.train.epochs > runs[-1].config().train.epochs:
+        return runs[-1]
+    there = f"; the latest, {runs[-1].path}, is {runs[-1].status()['status']}" if runs else ""
+    raise RunError(f"nothing to resume under {out / config.name}{there}. A larger train.epochs extends a finished run")
+
+
+def _refuse_changes(run: RunDirectory, before: ExperimentConfig, config: ExperimentConfig, force: bool) -> None:
+    changes = changed_options(before, config)
+    longer = config.train.epochs > before.train.epochs
+    serious = [change for change in changes if not (longer and change.startswith("train.epochs:"))]
+    if serious and not force:
+        raise UsageError(
+            f"the options are not those that {run.path} was started with:\n  " + "\n  ".join(serious)
+            + "\nPut them back, start a new run without --resume, or add --force to continue with the new ones"
+        )  # fmt: skip
+
+
+@dataclass
+class RunMemory:
+    """Remembers what a trainer does in a run directory. See `clfkit.trainer.Memory`."""
+
+    run: RunDirectory
+    config: ExperimentConfig
+    bundle: DataBundle
+    class_counts: tuple[int, ...]
+    saved_best: int = 0
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write the last checkpoint, and the best one if it is another since the last time."""
+        state, records = snapshot.state, snapshot.records
+        if snapshot.best is not None and state.best_epoch != self.saved_best:
+            record = records[state.best_epoch - 1]
+            best = state.model_copy(update={"epoch": record.epoch, "step": record.step, "position": 0, "seconds": 0.0})
+            self.run.save_checkpoint("best", self.checkpoint(best, records[: record.epoch], snapshot.best))
+            self.saved_best = state.best_epoch
+        last = self.checkpoint(state, records, snapshot.model)
+        self.run.save_checkpoint(
+            "last", dataclasses.replace(last, optimizer=snapshot.optimizer, progress=snapshot.progress)
+        )
+
+    def record(self, record: EpochRecord, totals: Totals) -> None:
+        """Write what an epoch gave."""
+        self.run.append_history(record)
+        self.run.append_step_losses(totals.step_losses, record.step - len(totals.loss))
+
+    def checkpoint(
+        self, state: TrainState, records: tuple[EpochRecord, ...], model: dict[str, np.ndarray[Any, Any]]
+    ) -> Checkpoint:
+        """A checkpoint of this run; without optimizer state."""
+        return Checkpoint(
+            self.config, self.bundle.spec, self.class_counts, self.bundle.fingerprint, state, records, model
+        )
+
+
+@dataclass
+class _Session:
+    """The parts of one experiment while it runs."""
+
+    config: ExperimentConfig
+    run: RunDirectory
+    listener: Listener
+    bundle: DataBundle
+    engine: Engine
+    trainer: Trainer
+    memory: RunMemory
+
+    @classmethod
+    def prepare(cls, config: ExperimentConfig, run: RunDirectory, listener: Listener) -> _Session:
+        """Load the data and build the engine."""
+        bundle = load_bundle(config.data, config.data_seed)
+        train = config.train
+        batches = Batches.of(len(bundle.train), train.batch_size, config.seed)
+        counts = bundle.train.counts(len(bundle.spec.classes))
+        setup = EngineSetup(
+            spec=bundle.spec, model=config.model, loss=train.loss, optimizer=train.optimizer, train=bundle.train,
+            class_counts=counts, seed=config.seed, batch_size=batches.batch_size, accumulate=train.accumulate,
+            clip_norm=train.clip_norm, device=train.device, precision=train.precision, threads=train.threads,
+            deterministic=train.deterministic,
+        )  # fmt: skip
+        engine: Engine = engines.build(config.engine, setup)
+        memory = RunMemory(run, config, bundle, tuple(map(int, counts)))
+        trainer = Trainer(
+            engine=engine,
+            batches=batches,
+            valid=bundle.valid,
+            options=train,
+            schedule=build_schedule(train.schedule),
+            lr=train.optimizer.options.lr,  # type: ignore[attr-defined]
+            seed=config.seed,
+            memory=memory,
+            observer=listener,
+        )
+        return cls(config, run, listener, bundle, engine, trainer, memory)
+
+    def begin(self) -> None:
+        """Write down what a run starts with."""
+        if self.bundle.spec.inputs == "vector":  # small, and the boundary before training wants it
+            initial = self.memory.checkpoint(TrainState(), (), self.engine.model_state())
+            self.run.save_checkpoint("initial", initial)
+        self._announce()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Put everything back as it was when the checkpoint was written."""
+        if checkpoint.fingerprint != self.bundle.fingerprint:
+            raise RunError(
+                f"the data changed since {self.run.path} was started (other samples, or another split); "
+                "a resumed run would not be the same experiment"
+            )
+        self.engine.load_state(checkpoint.model, checkpoint.optimizer)
+        best = self.run.checkpoint("best").model if checkpoint.state.best_epoch else None
+        state = checkpoint.state.model_copy(update={"stopped_early": False})
+        self.trainer = dataclasses.replace(
+            self.trainer, state=state, records=list(checkpoint.records), best=best,
+            partial=Totals.of(checkpoint.progress),
+        )  # fmt: skip
+        self.memory.saved_best = checkpoint.state.best_epoch
+        self.run.write_history(checkpoint.records)
+        self.listener.say(f"resuming {self.run.path} after step {state.step:,} (epoch {state.epoch})")
+        self._announce()
+
+    def complete(self) -> None:
+        """Train, evaluate, draw; whatever happens, the status says how it ended."""
+        self.run.set_status("running", epochs=self.config.train.epochs)
+        try:
+            self._train()
+            self._evaluate()
+            self._draw()
+        except (Interrupted, KeyboardInterrupt):
+            self.run.set_status("interrupted")
+            raise
+        except ClfkitError as error:
+            self.run.set_status("failed", reason=str(error))
+            raise
+        self.run.set_status("finished")
+
+    # What happens in a run
+
+    def _train(self) -> None:
+        trainer = self.trainer
+        total = trainer.batches.per_epoch * self.config.train.epochs
+        self.listener.on_start(trainer.state.step, total, self.config.train.epochs)
+        try:
+            state = trainer.fit(self.listener.on_signal)
+        finally:
+            self.listener.on_stop()
+        if state.stopped_early:
+            self.listener.say(f"stopped early after epoch {state.epoch}: no improvement")
+
+    def _evaluate(self) -> None:
+        """Score the best epoch's model: the first and only look at the test split."""
+        best, state = self.trainer.best, self.trainer.state
+        assert best is not None, "training ran for at least one epoch"
+        self.engine.load_state(best)
+        scores: dict[str, Any] = {}
+        parts: tuple[Part, ...] = ("valid", "test")
+        for part in parts:
+            if len(getattr(self.bundle, part)):
+                evaluation = evaluate(self.engine, self.bundle.part(part), part, self.bundle.spec.classes)
+                save_evaluation(self.run, evaluation, self.bundle.part(part).ids)
+                scores[f"{part}.accuracy"] = evaluation.metrics["accuracy"]
+        self.run.set_status("running", best_epoch=state.best_epoch, **scores)
+
+    def _draw(self) -> None:
+        best = self.run.checkpoint("best")
+        classifier = Classifier.trained(best, self.run, self.engine, self.bundle)
+        names: Sequence[str] = suitable(classifier) if self.config.plots == "auto" else self.config.plots
+        for name, result in draw_all(classifier, names):
+            if isinstance(result, NothingToDraw) and self.config.plots != "auto":
+                self.listener.say(f"no figure {name!r}: {result}")
+
+    def _announce(self) -> None:
+        bundle, engine = self.bundle, self.engine
+        sizes = ", ".join(f"{len(getattr(bundle, part)):,} {part}" for part in ("train", "valid", "test"))
+        decided = ", ".join(f"{key} {value}" for key, value in engine.decisions.items())
+        self.listener.say(
+            f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes; "
+            f"{self.config.model.name} with {engine.parameters:,} parameters; {decided}"
+        )
+        self.run.write_environment(environment(engine.decisions))
+
+
+def environment(decisions: dict[str, Any]) -> dict[str, Any]:
+    """Versions, machine, command and automatic decisions: what one wants to know about a run in a year."""
+    return {
+        "clfkit": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "command": sys.argv,
+        "decisions": decisions,
+    }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None

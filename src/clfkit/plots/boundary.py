@@ -1,0 +1,160 @@
+"""Decision regions in a plane, before and after training, with the train and the test samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from clfkit.classifier import Classifier
+from clfkit.components import plots
+from clfkit.data.bundle import FloatArray, IndexArray, Split
+from clfkit.plots._planes import Plane, Points, choose_plane
+from clfkit.plots._predictions import predictions_on
+from clfkit.plots.style import (
+    COLOURS,
+    LEGEND_CLASSES,
+    MARKERS,
+    label,
+    light,
+    percent,
+    scatter,
+    thinned,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DRAWN_POINTS = 3000  # more would hide the regions
+CHUNK_NUMBERS = 4_000_000  # probabilities held at once
+
+
+@plots.register("boundary", inputs="vector")
+def boundary(
+    classifier: Classifier,
+    *,
+    features: tuple[str, ...] = (),
+    resolution: Annotated[int, Field(ge=10, le=2000)] = 200,
+) -> Figure:
+    """Decision regions before and after training, with train and test samples; misclassified ones are ringed.
+
+    Samples of more than two features are shown in the plane of the first two principal components of the
+    standardised train inputs: points are projected onto it, and regions are predictions for the samples that
+    lie in it, so that a point may be right in a region of another colour.
+
+    Raises NothingToDraw for data of one feature.
+
+    Options:
+        features: names of two features to draw instead, the others being held at their train median.
+        resolution: predictions along each side of the picture.
+    """
+    from matplotlib.figure import Figure
+
+    plane = choose_plane(classifier, features)
+    initial = classifier.initial()
+    stages = ({"Before training": initial} if initial else {}) | {"After training": classifier}
+    bundle = classifier.bundle
+    splits = {"train": bundle.train, "test": bundle.test}
+    points = {part: plane.project(split.inputs) for part, split in splits.items() if len(split)}
+    window = _window(np.concatenate(list(points.values())))
+    figure = Figure(figsize=(2.2 + 4.2 * len(points), 0.8 + 3.6 * len(stages)))
+    grid = figure.subplots(len(stages), len(points), squeeze=False, sharex=True, sharey=True)
+    for row, (stage, model) in zip(grid, stages.items(), strict=True):
+        regions = _regions(model, plane, window, resolution)
+        for axes, part in zip(row, points, strict=True):
+            _draw_regions(axes, regions, window)
+            _draw_split(axes, f"{stage}, {part}", model, splits[part], points[part])
+    for axes in grid[-1]:
+        axes.set_xlabel(plane.axes[0])
+    for axes in grid[:, 0]:
+        axes.set_ylabel(plane.axes[1])
+    _legend(figure, classifier.classes)
+    figure.suptitle(f"Decision regions of {label(classifier.config.name, 40)}" + f"\n{plane.note}" * bool(plane.note))
+    return figure
+
+
+class _Regions(NamedTuple):
+    """On a grid (y, x): the predicted class, and by how much its probability exceeds the next one's."""
+
+    classes: IndexArray
+    margin: FloatArray
+
+
+def _window(points: Points) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a frame around all points."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    extent = high - low
+    margin = np.where(extent > 0, 0.06 * extent, 1.0)
+    (left, bottom), (right, top) = low - margin, high + margin
+    return float(left), float(right), float(bottom), float(top)
+
+
+def _regions(model: Classifier, plane: Plane, window: tuple[float, float, float, float], resolution: int) -> _Regions:
+    left, right, bottom, top = window
+    middles = (np.arange(resolution) + 0.5) / resolution
+    x, y = np.meshgrid(left + (right - left) * middles, bottom + (top - bottom) * middles)
+    points = np.column_stack([x.ravel(), y.ravel()])
+    classes, margin = np.empty(len(points), np.int64), np.empty(len(points), np.float32)
+    size = max(256, CHUNK_NUMBERS // len(model.classes))
+    for start in range(0, len(points), size):
+        piece = slice(start, start + size)
+        probabilities = model.engine.predict(plane.lift(points[piece]))
+        classes[piece] = probabilities.argmax(axis=1)
+        second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
+        margin[piece] = first - second
+    return _Regions(classes.reshape(x.shape), margin.reshape(x.shape))
+
+
+def _draw_regions(axes: Axes, regions: _Regions, window: tuple[float, float, float, float]) -> None:
+    """Light areas, and a line where two of them meet: where the margin of a class changes its sign."""
+    axes.imshow(light(regions.classes), extent=window, origin="lower", aspect="auto", interpolation="nearest")
+    present = np.unique(regions.classes)
+    if len(present) < 2:
+        return
+    left, right, bottom, top = window
+    height, width = regions.classes.shape
+    x = left + (right - left) * (np.arange(width) + 0.5) / width
+    y = bottom + (top - bottom) * (np.arange(height) + 0.5) / height
+    margin = np.maximum(regions.margin, 1e-6)
+    for index in present if len(present) > 2 else present[:1]:
+        field = np.where(regions.classes == index, margin, -margin)
+        lines = axes.contour(x, y, field, levels=[0.0], colors="#333333", linewidths=0.8, linestyles="solid")
+        lines.set_rasterized(True)
+
+
+def _draw_split(axes: Axes, title: str, model: Classifier, split: Split, points: Points) -> None:
+    predictions = predictions_on(model, split)
+    wrong = predictions.predicted != split.labels
+    drawn = thinned(len(split), DRAWN_POINTS)
+    size = 18 if len(drawn) <= 1000 else 10
+    scatter(axes, points[drawn], split.labels[drawn], size=size)
+    ringed = points[drawn][wrong[drawn]]
+    axes.scatter(
+        ringed[:, 0],
+        ringed[:, 1],
+        s=2.6 * size,
+        facecolors="none",
+        edgecolors="black",
+        linewidths=0.8,
+        rasterized=True,
+    )
+    title += f": {percent(1 - float(wrong.mean()))} right"
+    if len(drawn) < len(split):
+        title += f"\n({len(drawn):,} of {len(split):,} points drawn)"
+    axes.set_title(title)
+
+
+def _legend(figure: Figure, classes: tuple[str, ...]) -> None:
+    from matplotlib.lines import Line2D
+
+    shown = classes if len(classes) <= LEGEND_CLASSES else ()
+    handles = [
+        Line2D([], [], linestyle="", marker=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)])
+        for i in range(len(shown))
+    ]
+    ring = Line2D([], [], linestyle="", marker="o", markersize=8, markerfacecolor="none", markeredgecolor="black")
+    names = [label(name) for name in shown]
+    title = "classes" if shown else f"{len(classes):,} classes,\nlooks repeat"
+    figure.legend([*handles, ring], [*names, "misclassified"], loc="outside right upper", title=title, alignment="left")

@@ -1,0 +1,83 @@
+"""Loss and accuracy over the epochs, on the train and the valid split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from clfkit.classifier import Classifier
+from clfkit.components import plots
+from clfkit.history import EpochRecord, Watch
+from clfkit.plots._epochs import epochs_of, mark_epochs, spans_decades
+from clfkit.plots.style import COLOURS, label, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LINES = {"train": "solid", "valid": "dashed"}
+
+
+@plots.register("curves")
+def curves(classifier: Classifier) -> Figure:
+    """Loss and accuracy of every epoch: train split solid, valid split dashed, best epoch marked.
+
+    Train values are means over the epoch while weights were changing, valid values are those at its end. The
+    loss axis is logarithmic when the loss falls by more than a factor of 20.
+
+    Raises NothingToDraw when no epoch is finished.
+    """
+    from matplotlib.figure import Figure
+
+    records = epochs_of(classifier)
+    metric = classifier.config.train.best_metric
+    best = _best(records, metric)
+    figure = Figure(figsize=(10, 4.2))
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    for axes, name in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
+        _draw(axes, records, name)
+        if best is not None:
+            _mark(axes, best, metric, name)
+        axes.set_title(name.capitalize())
+        mark_epochs(axes, len(records))
+    losses = [value for split in LINES for r in records if (value := r.value(f"{split}.loss")) is not None]
+    if spans_decades(losses, 20):
+        loss_axes.set_yscale("log")
+        loss_axes.set_title("Loss (logarithmic)")
+    loss_axes.legend()
+    accuracy_axes.legend(loc="lower right")
+    figure.suptitle(f"Learning curves of {label(classifier.config.name, 40)}")
+    return figure
+
+
+def _best(records: Sequence[EpochRecord], metric: str) -> EpochRecord | None:
+    """The epoch with the best value, the first among equals; None without valid values."""
+    watch = Watch(metric)
+    improved = [record for record in records if watch.see(record)]
+    return improved[-1] if records[0].value(metric) is not None else None
+
+
+def _draw(axes: Axes, records: Sequence[EpochRecord], name: str) -> None:
+    for colour, (split, line) in zip(COLOURS, LINES.items(), strict=False):
+        values = [(r.epoch, value) for r in records if (value := r.value(f"{split}.{name}")) is not None]
+        if values:
+            marker = "o" if len(values) <= 30 else ""
+            x, y = zip(*values, strict=True)
+            axes.plot(x, y, linestyle=line, color=colour, marker=marker, markersize=3.5, label=split)
+
+
+def _mark(axes: Axes, best: EpochRecord, metric: str, name: str) -> None:
+    """A dotted line at the best epoch, with the value that made it the best or stood beside it."""
+    value = best.value(f"valid.{name}")
+    assert value is not None
+    written = f"{value:.4g}" if name == "loss" else percent(value)
+    reason = ", by which it was chosen" if metric == f"valid.{name}" else ""
+    axes.axvline(best.epoch, color="black", linestyle="dotted", linewidth=1, zorder=0)
+    axes.plot(
+        best.epoch,
+        value,
+        "*",
+        color="black",
+        markersize=11,
+        label=f"best epoch {best.epoch}: valid {written}{reason}",
+    )

@@ -1,0 +1,114 @@
+"""How a run shows itself while it goes: a bar on a terminal, a line an epoch elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from clfkit.history import EpochRecord
+
+if TYPE_CHECKING:
+    from clfkit.experiment import Listener
+
+
+class Quiet:
+    """Says nothing."""
+
+    def say(self, message: str) -> None:
+        """Nothing."""
+
+    def on_start(self, step: int, steps: int, epochs: int) -> None:
+        """Nothing."""
+
+    def on_step(self, step: int) -> None:
+        """Nothing."""
+
+    def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
+        """Nothing."""
+
+    def on_signal(self, number: int) -> None:
+        """Nothing."""
+
+    def on_stop(self) -> None:
+        """Nothing."""
+
+
+class Lines(Quiet):
+    """One plain line an epoch."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.epochs = 0
+
+    def say(self, message: str) -> None:
+        """One line."""
+        print(message, file=self.stream, flush=True)
+
+    def on_start(self, step: int, steps: int, epochs: int) -> None:
+        """Remember how many epochs there will be."""
+        self.epochs = epochs
+
+    def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
+        """Losses, accuracies, rate and time of the epoch."""
+        width = len(str(self.epochs))
+        self.say(
+            f"epoch {record.epoch:>{width}}/{self.epochs}  {summary(record)}  lr {record.lr:.3g}  "
+            f"{record.seconds:.1f} s" + ("  best" if best else "")
+        )
+
+    def on_signal(self, number: int) -> None:
+        """Say that the wish was heard."""
+        self.say("stopping after this step; Ctrl-C again stops at once")
+
+
+class Bar(Lines):
+    """A progress bar over all steps, with the figures of the last epoch."""
+
+    _bar: Any = None
+
+    def say(self, message: str) -> None:
+        """A line above the bar."""
+        if self._bar is None:
+            super().say(message)
+        else:
+            self._bar.write(message, file=self.stream)
+
+    def on_start(self, step: int, steps: int, epochs: int) -> None:
+        """Open the bar."""
+        from tqdm import tqdm
+
+        super().on_start(step, steps, epochs)
+        self._bar = tqdm(
+            total=steps, initial=step, unit=" steps", file=self.stream, dynamic_ncols=True, leave=False,
+            desc=f"epoch 1/{epochs}", mininterval=0.1, smoothing=0.1,
+        )  # fmt: skip
+
+    def on_step(self, step: int) -> None:
+        """Move on by one step."""
+        self._bar.update()
+
+    def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
+        """Show the epoch's figures behind the bar."""
+        self._bar.set_description(f"epoch {min(record.epoch + 1, self.epochs)}/{self.epochs}", refresh=False)
+        self._bar.set_postfix_str(summary(record), refresh=False)
+
+    def on_stop(self) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def summary(record: EpochRecord) -> str:
+    """Loss and accuracy of train and valid in a few words."""
+    text = f"train loss {record.train_loss:.4f} acc {record.train_accuracy:.2%}"
+    if record.valid_loss is not None and record.valid_accuracy is not None:
+        text += f"  valid loss {record.valid_loss:.4f} acc {record.valid_accuracy:.2%}"
+    return text
+
+
+def listener(quiet: bool, stream: TextIO = sys.stderr) -> Listener:
+    """What suits the stream: a bar on a terminal, lines elsewhere."""
+    if quiet:
+        return Quiet()
+    return Bar(stream) if stream.isatty() else Lines(stream)

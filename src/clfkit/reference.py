@@ -1,0 +1,165 @@
+"""The configuration reference, written from the registries: for the terminal, the README and starter files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from clfkit.components import ALL
+from clfkit.config import ExperimentConfig, TrainOptions
+from clfkit.options import Options
+from clfkit.registry import Component, Entry, Registry, plain
+
+
+@dataclass(frozen=True)
+class OptionText:
+    """One option as text: its name, what it accepts, its default as YAML ("" if required), what it does."""
+
+    name: str
+    accepts: str
+    default: str
+    description: str
+
+
+def option_texts(model: type[Options]) -> Iterator[OptionText]:
+    """Every option of a group, nested groups under dotted names."""
+    schema = model.model_json_schema()
+    for name, info in model.model_fields.items():
+        annotation = info.annotation
+        default = info.get_default(call_default_factory=True)
+        if isinstance(annotation, type) and issubclass(annotation, Options) and isinstance(default, Options):
+            for inner in option_texts(annotation):
+                yield OptionText(f"{name}.{inner.name}", inner.accepts, inner.default, inner.description)
+            continue
+        accepts = _accepts(schema["properties"][name], schema.get("$defs", {}), info.metadata)
+        shown = "" if info.is_required() else as_yaml(default)
+        yield OptionText(name, accepts, shown, info.description or "")
+
+
+def describe_entry(registry: Registry[Any], entry: Entry[Any]) -> str:
+    """A component for the terminal: what it is, then one paragraph an option."""
+    lines = [f"{registry.kind} {entry.name}", "", entry.doc]
+    needs = [f"{entry.inputs} data"] if entry.inputs else []
+    needs += [f"{entry.classes} classes"] if isinstance(entry.classes, int) else []
+    if needs:
+        lines += ["", f"{'Makes' if registry.kind == 'dataset' else 'Needs'}: {', '.join(needs)}."]
+    options = list(option_texts(entry.options))
+    lines += ["", "Options:" if options else "It has no options."]
+    for option in options:
+        default = f"default {option.default}" if option.default else "required"
+        lines += [f"  {option.name}: {option.accepts}, {default}", f"      {option.description}"]
+    return "\n".join(lines)
+
+
+def markdown_reference() -> str:
+    """The whole reference as Markdown: the groups of a config, then every component."""
+    parts = ["### The experiment\n", _table(ExperimentConfig, skip={"train"})]
+    parts += ["\n### `train`\n", _table(TrainOptions)]
+    for plural, registry in ALL.items():
+        parts.append(f"\n### {plural}\n")
+        for name in registry.names():
+            entry = registry.entry(name)
+            own = [option for option in option_texts(entry.options) if option.name in entry.own]
+            parts.append(f"- **`{name}`**: {entry.summary}")
+            parts += [f"  - `{option.name}` ({_markdown(option)}): {option.description}" for option in own]
+        shared = list(option_texts(registry.shared))
+        if shared:
+            parts.append(f"\nEvery {registry.kind} also takes:\n")
+            parts += [f"- `{option.name}` ({_markdown(option)}): {option.description}" for option in shared]
+    return "\n".join(parts) + "\n"
+
+
+def starter(dataset: str, model: str) -> str:
+    """A commented YAML file for a dataset and a model, every option at its default."""
+    lines = [
+        f"# {dataset} with {model}. Train it with:  clfkit train {dataset}.yaml",
+        "# Every option stands at its default; delete what you do not change.",
+        f"name: {dataset}",
+        "seed: 42",
+        "",
+        "data:",
+        *_component_lines(ALL["datasets"], dataset, "  "),
+        "",
+        "model:",
+        *_component_lines(ALL["models"], model, "  "),
+        "",
+        "train:",
+    ]
+    lines += [_yaml_line(option, "  ") for option in option_texts(TrainOptions)]
+    return "\n".join(lines) + "\n"
+
+
+def as_yaml(value: Any) -> str:
+    """A value as one line of YAML; a component without changed options as its name."""
+    if isinstance(value, Component):
+        value = value.name
+    text = yaml.safe_dump(plain(value), default_flow_style=True, width=10_000, sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _component_lines(registry: Registry[Any], name: str, indent: str) -> Iterator[str]:
+    entry = registry.entry(name)
+    yield f"{indent}name: {name}  # {entry.summary}"
+    group = ""
+    for option in option_texts(entry.options):
+        outer, _, inner = option.name.rpartition(".")
+        if outer != group:
+            group = outer
+            if group:
+                yield f"{indent}{group}:"
+        line = OptionText(inner, option.accepts, option.default, option.description)
+        yield _yaml_line(line, indent + ("  " if outer else ""))
+
+
+def _yaml_line(option: OptionText, indent: str) -> str:
+    if not option.default:
+        return f"{indent}{option.name}:  # required: {option.description}"
+    return f"{indent}{option.name}: {option.default}  # {option.description}"
+
+
+def _table(model: type[Options], skip: set[str] | None = None) -> str:
+    rows = ["| key | accepts | default | what it does |", "|---|---|---|---|"]
+    for option in option_texts(model):
+        if option.name.split(".")[0] not in (skip or ()):
+            default = f"`{option.default}`" if option.default else "required"
+            rows.append(f"| `{option.name}` | {option.accepts.replace('|', '/')} | {default} | {option.description} |")
+    return "\n".join(rows)
+
+
+def _markdown(option: OptionText) -> str:
+    return f"{option.accepts}, default `{option.default}`" if option.default else f"{option.accepts}, required"
+
+
+def _accepts(schema: dict[str, Any], definitions: dict[str, Any], metadata: list[Any]) -> str:
+    """A JSON Schema in the words of the reference."""
+    for item in metadata:
+        if isinstance(item, Registry):
+            return f"a {item.kind}" if item.kind[0] not in "aeiou" else f"an {item.kind}"
+    if "$ref" in schema:
+        inner = definitions[schema["$ref"].rsplit("/", 1)[-1]]
+        return "{" + ", ".join(inner["properties"]) + "}"
+    if "anyOf" in schema:
+        return " or ".join(_accepts(choice, definitions, []) for choice in schema["anyOf"])
+    if "enum" in schema:
+        return " or ".join(f"`{choice}`" for choice in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    kinds = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return "list of " + _accepts(schema.get("items", {"type": "string"}), definitions, []).replace(
+            "number", "numbers", 1
+        )
+    if kind == "object":
+        return "{name: " + _accepts(schema.get("additionalProperties", {}), definitions, []) + "}"
+    if kind == "null":
+        return "empty"
+    return " ".join([kinds.get(kind, "value"), *_bounds(schema)])
+
+
+def _bounds(schema: dict[str, Any]) -> list[str]:
+    words = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    return [f"{sign} {schema[key]:g}" for key, sign in words.items() if key in schema and schema[key] < 2**53]
