@@ -59,6 +59,9 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """
     new, old = _beside(folder)
     try:
+        standing = find_checkpoint(folder)
+        if standing not in (None, folder):  # a crash between the two renames: finish what it began
+            standing.rename(folder)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         sums = {}

@@ -17,7 +17,7 @@ import numpy as np
 from clfkit import __version__
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
-from clfkit.components import engines
+from clfkit.components import OptimizerOptions, engines
 from clfkit.config import ExperimentConfig, changed_options
 from clfkit.data.batches import Batches
 from clfkit.data.bundle import DataBundle, Part
@@ -27,6 +27,7 @@ from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import EpochRecord, TrainState
 from clfkit.plots import NothingToDraw, draw_all, suitable
+from clfkit.registry import Component
 from clfkit.run import RunDirectory, all_runs
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Observer, Snapshot, Trainer
@@ -79,9 +80,12 @@ def resume_run(
     with run.lock():
         checkpoint = run.checkpoint("last")
         session = _Session.prepare(config, run, listener)
+        session.restore(checkpoint)
+        if session.trainer.finished and run.status()["status"] == "finished":
+            raise RunError(f"nothing left to do in {run.path}, {_reached(session.trainer.state)}")
         if config != before:
             run.replace_config(config)
-        session.restore(checkpoint)
+        session.go_on()
         session.complete()
     return run
 
@@ -110,6 +114,15 @@ def _refuse_changes(run: RunDirectory, before: ExperimentConfig, config: Experim
             f"the options are not those that {run.path} was started with:\n  " + "\n  ".join(serious)
             + "\nPut them back, start a new run without --resume, or add --force to continue with the new ones"
         )  # fmt: skip
+
+
+def _reached(state: TrainState) -> str:
+    """How far a finished run came, and what would take it further."""
+    if state.stopped_early:
+        return (
+            f"which stopped early after epoch {state.epoch}; a larger train.early_stopping.patience goes on (--force)"
+        )
+    return f"which is finished after epoch {state.epoch}; a larger train.epochs extends it"
 
 
 @dataclass
@@ -197,21 +210,28 @@ class _Session:
         self._announce()
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything back as it was when the checkpoint was written."""
+        """Put everything back as it was when the checkpoint was written. The run's files stay as they are."""
         if checkpoint.fingerprint != self.bundle.fingerprint:
             raise RunError(
                 f"the data changed since {self.run.path} was started (other samples, or another split); "
                 "a resumed run would not be the same experiment"
             )
-        self.engine.load_state(checkpoint.model, checkpoint.optimizer)
-        best = self.run.checkpoint("best").model if checkpoint.state.best_epoch else None
-        state = checkpoint.state.model_copy(update={"stopped_early": False})
+        trained, now = checkpoint.config.train, self.config.train
+        optimizer = checkpoint.optimizer if _same_moments(trained.optimizer, now.optimizer) else None
+        self.engine.load_state(checkpoint.model, optimizer)
+        state, progress = checkpoint.state, checkpoint.progress
+        if trained.batch_size != now.batch_size:  # other batches: the epoch begins anew
+            state, progress = state.model_copy(update={"position": 0, "seconds": 0.0}), {}
+        best = self.run.checkpoint("best").model if state.best_epoch else None
         self.trainer = dataclasses.replace(
-            self.trainer, state=state, records=list(checkpoint.records), best=best,
-            partial=Totals.of(checkpoint.progress),
-        )  # fmt: skip
-        self.memory.saved_best = checkpoint.state.best_epoch
-        self.run.write_history(checkpoint.records)
+            self.trainer, state=state, records=list(checkpoint.records), best=best, partial=Totals.of(progress)
+        )
+        self.memory.saved_best = state.best_epoch
+
+    def go_on(self) -> None:
+        """Bring the run's files to where the checkpoint is."""
+        state = self.trainer.state
+        self.run.write_history(tuple(self.trainer.records))
         self.listener.say(f"resuming {self.run.path} after step {state.step:,} (epoch {state.epoch})")
         self._announce()
 
@@ -274,6 +294,12 @@ class _Session:
             f"{self.config.model.name} with {engine.parameters:,} parameters; {decided}"
         )
         self.run.write_environment(environment(engine.decisions))
+
+
+def _same_moments(old: Component[OptimizerOptions], new: Component[OptimizerOptions]) -> bool:
+    """Whether an optimizer can go on with what another one kept: same kind, same options but rate and decay."""
+    free = {"lr", *OptimizerOptions.model_fields}
+    return old.name == new.name and old.options.model_dump(exclude=free) == new.options.model_dump(exclude=free)
 
 
 def environment(decisions: dict[str, Any]) -> dict[str, Any]:

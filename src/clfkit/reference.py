@@ -24,14 +24,14 @@ class OptionText:
     description: str
 
 
-def option_texts(model: type[Options]) -> Iterator[OptionText]:
-    """Every option of a group, nested groups under dotted names."""
+def option_texts(model: type[Options], group: Options | None = None) -> Iterator[OptionText]:
+    """Every option of a group, nested groups under dotted names. `group` holds defaults that differ."""
     schema = model.model_json_schema()
     for name, info in model.model_fields.items():
         annotation = info.annotation
-        default = info.get_default(call_default_factory=True)
+        default = getattr(group, name) if group else info.get_default(call_default_factory=True)
         if isinstance(annotation, type) and issubclass(annotation, Options) and isinstance(default, Options):
-            for inner in option_texts(annotation):
+            for inner in option_texts(annotation, default):
                 yield OptionText(f"{name}.{inner.name}", inner.accepts, inner.default, inner.description)
             continue
         accepts = _accepts(schema["properties"][name], schema.get("$defs", {}), info.metadata)
@@ -81,14 +81,14 @@ def starter(dataset: str, model: str) -> str:
         "seed: 42",
         "",
         "data:",
-        *_component_lines(ALL["datasets"], dataset, "  "),
+        *_component_lines(ALL["datasets"], dataset),
         "",
         "model:",
-        *_component_lines(ALL["models"], model, "  "),
+        *_component_lines(ALL["models"], model),
         "",
         "train:",
+        *_option_lines(TrainOptions),
     ]
-    lines += [_yaml_line(option, "  ") for option in option_texts(TrainOptions)]
     return "\n".join(lines) + "\n"
 
 
@@ -100,18 +100,22 @@ def as_yaml(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _component_lines(registry: Registry[Any], name: str, indent: str) -> Iterator[str]:
+def _component_lines(registry: Registry[Any], name: str) -> Iterator[str]:
     entry = registry.entry(name)
-    yield f"{indent}name: {name}  # {entry.summary}"
+    yield f"  name: {name}  # {entry.summary}"
+    yield from _option_lines(entry.options)
+
+
+def _option_lines(model: type[Options]) -> Iterator[str]:
+    """A line of YAML for each option, indented by two; nested groups by four under their name."""
     group = ""
-    for option in option_texts(entry.options):
+    for option in option_texts(model):
         outer, _, inner = option.name.rpartition(".")
-        if outer != group:
-            group = outer
-            if group:
-                yield f"{indent}{group}:"
+        if outer and outer != group:
+            yield f"  {outer}:"
+        group = outer
         line = OptionText(inner, option.accepts, option.default, option.description)
-        yield _yaml_line(line, indent + ("  " if outer else ""))
+        yield _yaml_line(line, "    " if outer else "  ")
 
 
 def _yaml_line(option: OptionText, indent: str) -> str:

@@ -79,6 +79,8 @@ class Trainer:
         self._patience = Watch(early.metric, early.min_delta) if early else None
         for record in self.records:
             self._watch(record)
+        self._advance(stopped_early=self._out_of_patience())
+        self._saved: TrainState | None = None
 
     def fit(self, on_signal: Callable[[int], None] = lambda number: None) -> TrainState:
         """Train until the last epoch, early stopping, or a signal.
@@ -87,7 +89,7 @@ class Trainer:
         """
         self._saved_at = time.monotonic()
         with Interruption(on_signal) as interruption:
-            while not self._finished():
+            while not self.finished:
                 started = time.monotonic() - self.state.seconds
                 totals, lr = self._train_epoch(interruption, started)
                 scores = self.engine.score(self.valid) if len(self.valid) else Totals.of({})
@@ -95,9 +97,9 @@ class Trainer:
                 is_best = self._keep_best(record)
                 self.memory.record(record, totals)
                 self.observer.on_epoch_end(record, is_best)
-                if self._checkpoint_due() or self._finished():
+                if self._checkpoint_due() or self.finished:
                     self._checkpoint()
-                if interruption.signal_number is not None and not self._finished():
+                if interruption.signal_number is not None and not self.finished:
                     self._stop_at(interruption.signal_number)
         return self.state
 
@@ -145,8 +147,7 @@ class Trainer:
         if is_best:
             self._advance(best_epoch=record.epoch, best_value=record.value(self.options.best_metric))
             self.best = self.engine.model_state()
-        if self._patience and self.options.early_stopping:
-            self._advance(stopped_early=self._patience.since >= self.options.early_stopping.patience)
+        self._advance(stopped_early=self._out_of_patience())
         return is_best
 
     def _watch(self, record: EpochRecord) -> bool:
@@ -154,7 +155,13 @@ class Trainer:
             self._patience.see(record)
         return self._best.see(record) or not len(self.valid)
 
-    def _finished(self) -> bool:
+    def _out_of_patience(self) -> bool:
+        early = self.options.early_stopping
+        return early is not None and self._patience is not None and self._patience.since >= early.patience
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
         return self.state.stopped_early or self.state.epoch >= self.options.epochs
 
     def _finite(self, totals: Totals, step: int, lr: float) -> Totals:
@@ -189,10 +196,10 @@ class Trainer:
                 self.best,
             )
         )
-        self._saved_at = time.monotonic()
+        self._saved, self._saved_at = self.state, time.monotonic()
 
     def _stop_at(self, signal_number: int) -> None:
-        if not self.state.position and not self._checkpoint_due():
+        if self._saved != self.state:
             self._checkpoint()
         raise Interrupted(f"stopped by signal {signal_number} at step {self.state.step}", signal_number)
 

@@ -77,10 +77,13 @@ def array_names(path: Path) -> tuple[str, ...]:
 
 def class_names(labels: npt.NDArray[np.generic], path: Path) -> list[str]:
     """Labels (N,) as class names: text as it is, whole numbers in decimal. Raises DataError for anything else."""
-    if labels.dtype.kind == "f" and np.equal(np.mod(labels.astype(np.float64), 1), 0).all():
+    if labels.dtype.kind == "f" and np.isfinite(labels).all() and not np.mod(labels, 1).any():
         labels = labels.astype(np.int64)
     if labels.dtype.kind == "S":
-        labels = labels.astype(np.str_)  # ASCII only; anything else raises UnicodeDecodeError, a ValueError
+        try:
+            labels = labels.astype(np.str_)
+        except UnicodeDecodeError:
+            raise DataError(f"{path}: labels in bytes must be ASCII; save them as text") from None
     if labels.dtype.kind not in "iubU":
         raise DataError(f"{path}: labels must be text or whole numbers, not {labels.dtype}")
     return [str(label) for label in labels.tolist()]

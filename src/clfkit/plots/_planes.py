@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clfkit.classifier import Classifier
-from clfkit.data.bundle import FloatArray, Inputs
+from clfkit.data.bundle import FloatArray
 from clfkit.errors import UnknownName, UsageError
 from clfkit.options import meant, shown
 from clfkit.plots import NothingToDraw
-from clfkit.plots.style import label, thinned
+from clfkit.plots.style import label, percent, thinned
 
-PCA_SAMPLES = 1000  # rows that settle two principal directions well enough for a picture
+TRAIN_SAMPLES = 10_000  # rows that settle medians, means and deviations,
+PCA_SAMPLES = 1000  # and two principal directions, well enough for a picture
 
 Points = npt.NDArray[np.float64]
 
@@ -33,20 +35,15 @@ class Plane:
     axes: tuple[str, str]
     note: str = ""
 
-    def project(self, inputs: Inputs) -> Points:
+    def project(self, inputs: npt.NDArray[Any]) -> Points:
         """Samples (N, F) → points (N, 2)."""
-        result: Points = (all_of(inputs) - self.origin) @ self.down
-        return result
+        points: Points = (inputs - self.origin) @ self.down
+        return points
 
     def lift(self, points: Points) -> FloatArray:
         """Points (N, 2) → samples (N, F) that lie in the plane."""
         samples: FloatArray = (self.origin + points @ self.up).astype(np.float32)
         return samples
-
-
-def all_of(inputs: Inputs) -> Points:
-    """All samples as one array."""
-    return np.asarray(inputs[np.arange(len(inputs))], np.float64)
 
 
 def choose_plane(classifier: Classifier, features: tuple[str, ...]) -> Plane:
@@ -58,7 +55,8 @@ def choose_plane(classifier: Classifier, features: tuple[str, ...]) -> Plane:
     names = classifier.spec.feature_names or tuple(f"feature {index + 1}" for index in range(count))
     if count < 2:
         raise NothingToDraw("the samples have one feature, and a plane needs two")
-    train = all_of(classifier.bundle.part("train").inputs)
+    inputs = classifier.bundle.part("train").inputs
+    train = np.asarray(inputs[thinned(len(inputs), TRAIN_SAMPLES)], np.float64)
     if features:
         return _feature_plane(train, names, features)
     return _feature_plane(train, names, names[:2]) if count == 2 else _principal_plane(train)
@@ -94,6 +92,6 @@ def _principal_plane(train: Points) -> Plane:
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
     directions = directions * np.sign(largest)  # singular vectors come with either sign
     shares = values[:2] ** 2 / max(float((values**2).sum()), 1e-12)
-    first, second = (f"principal component {i + 1} ({share:.0%} of variance)" for i, share in enumerate(shares))
+    first, second = (f"principal component {i + 1} ({percent(share, 0)} of variance)" for i, share in enumerate(shares))
     note = f"plane of the first two principal components of {len(mean)} standardised features"
     return Plane(mean, (directions / std).T, directions * std, (first, second), note)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DRAWN_POINTS = 3000  # more would hide the regions
+DRAWN_POINTS = 1500  # more would hide the regions
 CHUNK_NUMBERS = 4_000_000  # probabilities held at once
 
 
@@ -56,23 +56,36 @@ def boundary(
     initial = classifier.initial()
     stages = ({"Before training": initial} if initial else {}) | {"After training": classifier}
     bundle = classifier.bundle
-    splits = {"train": bundle.train, "test": bundle.test}
-    points = {part: plane.project(split.inputs) for part, split in splits.items() if len(split)}
-    window = _window(np.concatenate(list(points.values())))
-    figure = Figure(figsize=(2.2 + 4.2 * len(points), 0.8 + 3.6 * len(stages)))
-    grid = figure.subplots(len(stages), len(points), squeeze=False, sharex=True, sharey=True)
+    parts = {
+        name: _part(split, plane) for name, split in (("train", bundle.train), ("test", bundle.test)) if len(split)
+    }
+    window = _window(np.concatenate([part.points for part in parts.values()]))
+    figure = Figure(figsize=(2.2 + 4.2 * len(parts), 0.8 + 3.6 * len(stages)))
+    grid = figure.subplots(len(stages), len(parts), squeeze=False, sharex=True, sharey=True)
     for row, (stage, model) in zip(grid, stages.items(), strict=True):
         regions = _regions(model, plane, window, resolution)
-        for axes, part in zip(row, points, strict=True):
+        for axes, (name, part) in zip(row, parts.items(), strict=True):
             _draw_regions(axes, regions, window)
-            _draw_split(axes, f"{stage}, {part}", model, splits[part], points[part])
-    for axes in grid[-1]:
-        axes.set_xlabel(plane.axes[0])
-    for axes in grid[:, 0]:
-        axes.set_ylabel(plane.axes[1])
+            _draw_part(axes, f"{stage}, {name}", model, part)
+            axes.set(xlabel=plane.axes[0], ylabel=plane.axes[1])
+            axes.label_outer()
     _legend(figure, classifier.classes)
-    figure.suptitle(f"Decision regions of {label(classifier.config.name, 40)}" + f"\n{plane.note}" * bool(plane.note))
+    title = f"Decision regions of {label(classifier.config.name, 40)}"
+    figure.suptitle("\n".join(filter(None, (title, plane.note))))
     return figure
+
+
+class _DrawnPart(NamedTuple):
+    """A split, the indices of those of its samples that are drawn, and the points (N, 2) where."""
+
+    split: Split
+    indices: IndexArray
+    points: Points
+
+
+def _part(split: Split, plane: Plane) -> _DrawnPart:
+    indices = thinned(len(split), DRAWN_POINTS)
+    return _DrawnPart(split, indices, plane.project(split.inputs[indices]))
 
 
 class _Regions(NamedTuple):
@@ -124,22 +137,18 @@ def _draw_regions(axes: Axes, regions: _Regions, window: tuple[float, float, flo
         lines.set_rasterized(True)
 
 
-def _draw_split(axes: Axes, title: str, model: Classifier, split: Split, points: Points) -> None:
-    predictions = predictions_on(model, split)
-    wrong = predictions.predicted != split.labels
-    drawn = thinned(len(split), DRAWN_POINTS)
-    size = 18 if len(drawn) <= 1000 else 10
-    scatter(axes, points[drawn], split.labels[drawn], size=size)
-    ringed = points[drawn][wrong[drawn]]
+def _draw_part(axes: Axes, title: str, model: Classifier, part: _DrawnPart) -> None:
+    """The points; those that the model misclassifies get a ring. The title counts all samples."""
+    split, drawn, points = part
+    wrong = predictions_on(model, split).predicted != split.labels
+    size = 18 if len(drawn) <= 500 else 12
+    scatter(axes, points, split.labels[drawn], size=size)
+    ringed = points[wrong[drawn]]
+    few = len(ringed) <= 150  # more are ringed closely, or nothing else would be seen
     axes.scatter(
-        ringed[:, 0],
-        ringed[:, 1],
-        s=2.6 * size,
-        facecolors="none",
-        edgecolors="black",
-        linewidths=0.8,
-        rasterized=True,
-    )
+        ringed[:, 0], ringed[:, 1], s=(2.6 if few else 1.2) * size, facecolors="none", edgecolors="black",
+        linewidths=0.8 if few else 0.5, rasterized=True,
+    )  # fmt: skip
     title += f": {percent(1 - float(wrong.mean()))} right"
     if len(drawn) < len(split):
         title += f"\n({len(drawn):,} of {len(split):,} points drawn)"

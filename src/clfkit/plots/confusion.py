@@ -43,15 +43,15 @@ def confusion(classifier: Classifier, *, split: Literal["train", "valid", "test"
     predictions = predictions_on(classifier, drawable_split(classifier, split))
     counts, names = predictions.confusion, classifier.classes
     if len(names) <= COUNT_CLASSES:
-        side = 3.2 + 0.62 * len(names) if len(names) <= PERCENT_CLASSES else 4.0 + 0.42 * len(names)
+        side = 3.2 + 0.62 * len(names) if len(names) <= PERCENT_CLASSES else 3.5 + 0.36 * len(names)
         figure = Figure(figsize=(side + 1.2, side))
         axes = figure.subplots()
         _draw_named(figure, axes, counts, names)
         _write_counts(axes, counts)
     else:
-        side = 4.0 + 0.16 * len(names) if len(names) <= NAMED_CLASSES else 8.0
+        side = 4.5 + 0.12 * len(names) if len(names) <= NAMED_CLASSES else 8.0
         figure = Figure(figsize=(side + 5.4, side))
-        grid = figure.add_gridspec(2, 2, width_ratios=(side, 4.2), height_ratios=(3, 2))
+        grid = figure.add_gridspec(2, 2, width_ratios=(side, 4.2), height_ratios=(3.6, side - 3.6))
         axes = figure.add_subplot(grid[:, 0])
         draw = _draw_named if len(names) <= NAMED_CLASSES else _draw_merged
         draw(figure, axes, counts, names)
@@ -68,7 +68,9 @@ def confusion(classifier: Classifier, *, split: Literal["train", "valid", "test"
 def _shares(counts: IndexArray) -> npt.NDArray[np.float64]:
     """Counts as shares of their row; NaN in the row of a class without samples."""
     totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    shares = np.full(counts.shape, np.nan)
+    np.divide(counts, totals, out=shares, where=totals > 0)
+    return shares
 
 
 def _draw_named(figure: Figure, axes: Axes, counts: IndexArray, names: tuple[str, ...]) -> None:
@@ -79,7 +81,7 @@ def _draw_named(figure: Figure, axes: Axes, counts: IndexArray, names: tuple[str
     image = axes.imshow(_shares(counts), cmap=colours, vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.6, pad=0.02)
     ticks = np.arange(len(names))
-    small = 10 if len(names) <= COUNT_CLASSES else 7.5
+    small = 10 if len(names) <= COUNT_CLASSES else 7
     written = [label(name) for name in names]
     flat = max(map(len, written)) * len(names) <= 40
     axes.set_xticks(ticks, written, fontsize=small, rotation=0 if flat else 90)
@@ -94,18 +96,18 @@ def _draw_named(figure: Figure, axes: Axes, counts: IndexArray, names: tuple[str
 
 def _draw_merged(figure: Figure, axes: Axes, counts: IndexArray, names: tuple[str, ...]) -> None:
     """The matrix by class index, with so many rows merged that a cell stays visible."""
-    from matplotlib.colors import LogNorm
+    import matplotlib
+    from matplotlib.colors import ListedColormap, LogNorm
 
     rows = min(len(names), MERGED_ROWS)
     starts = np.arange(rows) * len(names) // rows
     merged = np.add.reduceat(np.add.reduceat(counts, starts, axis=0), starts, axis=1)
+    colours = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.35, 1, 256)))  # all darker than white
     norm = LogNorm(1, max(2, int(merged.max())))
     extent = (-0.5, len(names) - 0.5, len(names) - 0.5, -0.5)
-    image = axes.imshow(
-        np.ma.masked_equal(merged, 0), cmap="viridis_r", norm=norm, extent=extent, interpolation="nearest"
-    )
-    per_cell = -(-len(names) // rows)
-    what = f"samples in a cell of {per_cell}×{per_cell} classes" if per_cell > 1 else "samples"
+    image = axes.imshow(np.ma.masked_equal(merged, 0), cmap=colours, norm=norm, extent=extent, interpolation="nearest")
+    side = f"{len(names) / rows:.0f}"
+    what = f"samples in a cell of about {side}×{side} classes" if rows < len(names) else "samples"
     figure.colorbar(image, ax=axes, label=f"{what} (logarithmic)", shrink=0.6, pad=0.02)
     axes.set_title(f"{len(names):,} classes by index; white: no sample")
 
@@ -115,8 +117,8 @@ def _write_counts(axes: Axes, counts: IndexArray) -> None:
     shares = _shares(counts)
     roomy = len(counts) <= PERCENT_CLASSES
     for (row, column), count in np.ndenumerate(counts):
-        share = shares[row, column]
-        text = f"{count:,}\n{share:.0%}".replace("%", " %") if roomy and count else f"{count:,}" if count else "·"
+        share = float(shares[row, column])
+        text = (f"{count:,}" + f"\n{percent(share, 0)}" * roomy) if count else "·"
         colour = "white" if share > 0.5 else "black"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9 if roomy else 8)
 
@@ -146,4 +148,5 @@ def _draw_recall(axes: Axes, counts: IndexArray) -> None:
     axes.set_xlabel("classes, from best to worst")
     axes.set_ylabel("recall")
     axes.grid(True)
-    axes.set_title(f"Recall: mean {percent(float(defined.mean()))}, {int((defined == 0).sum()):,} classes at 0")
+    never = int((defined == 0).sum())
+    axes.set_title(f"Recall: mean {percent(float(defined.mean()))}" + f"; {never:,} at 0" * (never > 0))

@@ -37,7 +37,7 @@ def curves(classifier: Classifier) -> Figure:
     for axes, name in ((loss_axes, "loss"), (accuracy_axes, "accuracy")):
         _draw(axes, records, name)
         if best is not None:
-            _mark(axes, best, metric, name)
+            _mark(axes, best, name)
         axes.set_title(name.capitalize())
         mark_epochs(axes, len(records))
     losses = [value for split in LINES for r in records if (value := r.value(f"{split}.loss")) is not None]
@@ -46,7 +46,8 @@ def curves(classifier: Classifier) -> Figure:
         loss_axes.set_title("Loss (logarithmic)")
     loss_axes.legend()
     accuracy_axes.legend(loc="lower right")
-    figure.suptitle(f"Learning curves of {label(classifier.config.name, 40)}")
+    chosen = "" if best is None else f"; epoch {best.epoch} is the best by {metric}"
+    figure.suptitle(f"Learning curves of {label(classifier.config.name, 40)}{chosen}")
     return figure
 
 
@@ -66,18 +67,11 @@ def _draw(axes: Axes, records: Sequence[EpochRecord], name: str) -> None:
             axes.plot(x, y, linestyle=line, color=colour, marker=marker, markersize=3.5, label=split)
 
 
-def _mark(axes: Axes, best: EpochRecord, metric: str, name: str) -> None:
-    """A dotted line at the best epoch, with the value that made it the best or stood beside it."""
+def _mark(axes: Axes, best: EpochRecord, name: str) -> None:
+    """A dotted line at the best epoch, and a star on its valid value."""
     value = best.value(f"valid.{name}")
     assert value is not None
     written = f"{value:.4g}" if name == "loss" else percent(value)
-    reason = ", by which it was chosen" if metric == f"valid.{name}" else ""
     axes.axvline(best.epoch, color="black", linestyle="dotted", linewidth=1, zorder=0)
-    axes.plot(
-        best.epoch,
-        value,
-        "*",
-        color="black",
-        markersize=11,
-        label=f"best epoch {best.epoch}: valid {written}{reason}",
-    )
+    text = f"best epoch: valid {written}"
+    axes.plot(best.epoch, value, "*", color="black", markersize=11, label=text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from clfkit.classifier import Classifier
 from clfkit.components import plots
 from clfkit.data.bundle import PARTS, DataBundle, IndexArray, Part
 from clfkit.plots._pictures import show_picture
-from clfkit.plots._planes import all_of, choose_plane
+from clfkit.plots._planes import choose_plane
 from clfkit.plots._predictions import drawable_split
 from clfkit.plots.style import COLOURS, LEGEND_CLASSES, MARKERS, label, scatter, thinned
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 DRAWN_POINTS = 5000
-PICTURES, COLUMNS = 40, 8
+PICTURES = 40
 GREYS = {"train": "#555555", "valid": "#999999", "test": "#d0d0d0"}
 NAMED_BARS = 40  # with more classes the counts are a curve, not bars with names
 
@@ -41,7 +42,7 @@ def data(classifier: Classifier, *, features: tuple[str, ...] = ()) -> Figure:
     images = classifier.spec.inputs == "image"
     points = not images and classifier.spec.features > 1
     figure = Figure(figsize=(11.5, 6))
-    left, right = figure.subfigures(1, 2, width_ratios=(2.2, 1))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(2.2, 1)).flat
     if images:
         _draw_pictures(left, classifier)
     elif points:
@@ -59,7 +60,7 @@ def _draw_points(axes: Axes, classifier: Classifier, features: tuple[str, ...]) 
     for part in ("train", "test"):
         split = getattr(classifier.bundle, part)
         drawn = thinned(len(split), DRAWN_POINTS)
-        points = plane.project(split.inputs)[drawn]
+        points = plane.project(split.inputs[drawn])
         size = 20 if len(drawn) <= 1000 else 10
         scatter(axes, points, split.labels[drawn], hollow=part == "test", size=size)
         shown, everything = shown + len(drawn), everything + len(split)
@@ -73,7 +74,7 @@ def _draw_points(axes: Axes, classifier: Classifier, features: tuple[str, ...]) 
 def _draw_histograms(axes: Axes, classifier: Classifier) -> None:
     """One outline for each class; the classes of more than a legend's worth together."""
     train = classifier.bundle.train
-    values = all_of(train.inputs)[:, 0]
+    values = train.inputs[np.arange(len(train))][:, 0]
     edges = np.histogram_bin_edges(values, 40)
     names = classifier.classes if len(classifier.classes) <= LEGEND_CLASSES else ()
     for index, name in enumerate(names):
@@ -90,7 +91,7 @@ def _draw_histograms(axes: Axes, classifier: Classifier) -> None:
     if names:
         axes.legend(loc="upper right")
     else:
-        axes.hist(values, edges)
+        axes.hist(values, edges.tolist())
     axes.set_xlabel(label((classifier.spec.feature_names or ("the only feature",))[0]))
     axes.set_ylabel("train samples")
 
@@ -98,8 +99,8 @@ def _draw_histograms(axes: Axes, classifier: Classifier) -> None:
 def _draw_pictures(figure: SubFigure, classifier: Classifier) -> None:
     train, names = classifier.bundle.train, classifier.classes
     chosen = _picture_choice(train.labels)
-    rows = -(-len(chosen) // COLUMNS)
-    grid = figure.subplots(rows, min(COLUMNS, len(chosen)), squeeze=False).ravel()
+    columns = math.ceil(math.sqrt(1.25 * len(chosen)))
+    grid = figure.subplots(-(-len(chosen) // columns), columns, squeeze=False).ravel()
     for axes, image, index in zip(grid, train.inputs[chosen], chosen, strict=False):
         show_picture(axes, image)
         axes.set_title(label(names[train.labels[index]], 12), fontsize=8, loc="center", pad=3)
@@ -125,25 +126,28 @@ def _draw_counts(axes: Axes, bundle: DataBundle, names: tuple[str, ...], *, look
     if len(names) > NAMED_BARS:
         _draw_count_curves(axes, counts)
     else:
-        left = np.zeros(len(names), np.int64)
-        for part, values in counts.items():
-            axes.barh(
-                np.arange(len(names)),
-                values,
-                left=left,
-                color=GREYS[part],
-                label=f"{part} ({values.sum():,})",
-            )
-            left = left + values
-        axes.set_yticks(np.arange(len(names)), map(label, names), fontsize=10 if len(names) <= 20 else 7.5)
-        axes.tick_params(axis="y", length=0, pad=10)
-        axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_xlabel("samples")
-        for index in range(len(names) if looks else 0):
-            marker, colour = MARKERS[index % len(MARKERS)], COLOURS[index % len(COLOURS)]
-            axes.plot(0, index, marker, color=colour, markersize=9, markeredgecolor="white", clip_on=False)
-    axes.set_title(f"Samples of each of {len(names):,} classes")
-    axes.figure.legend(loc="outside lower center", ncols=3)
+        _draw_count_bars(axes, counts, names, looks=looks)
+    axes.set_title(f"{len(names):,} classes")
+    axes.figure.legend(loc="outside lower center", alignment="left")
+
+
+def _draw_count_bars(axes: Axes, counts: dict[Part, IndexArray], names: tuple[str, ...], *, looks: bool) -> None:
+    from matplotlib.transforms import ScaledTranslation
+
+    rows = np.arange(len(names))
+    left = np.zeros(len(names), np.int64)
+    for part, values in counts.items():
+        axes.barh(rows, values, left=left, color=GREYS[part], label=f"{part} ({values.sum():,})")
+        left = left + values
+    axes.set_yticks(rows, [label(name, 18) for name in names], fontsize=10 if len(names) <= 20 else 7.5)
+    axes.tick_params(axis="y", length=0, pad=18 if looks else 3)
+    axes.set_ylim(max(len(names), 6) - 0.4, -0.6)
+    axes.set_xlabel("samples")
+    shift = ScaledTranslation(-9 / 72, 0, axes.figure.dpi_scale_trans)  # 9 points to the left of the axis
+    for index in rows if looks else ():
+        marker, colour = MARKERS[index % len(MARKERS)], COLOURS[index % len(COLOURS)]
+        beside = axes.get_yaxis_transform() + shift
+        axes.plot(0, index, marker, color=colour, markersize=8, clip_on=False, transform=beside)
 
 
 def _draw_count_curves(axes: Axes, counts: dict[Part, IndexArray]) -> None:

@@ -39,7 +39,7 @@ def samples(classifier: Classifier) -> Figure:
     chosen = _choice(predictions)
     images = split.inputs[looked_at[chosen]]
     rows = -(-len(chosen) // COLUMNS)
-    figure = Figure(figsize=(10, 0.7 + 2.7 * rows))
+    figure = Figure(figsize=(10, 0.7 + 2.45 * rows))
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes, image, index in zip(grid, images, chosen, strict=False):
         show_picture(axes, image)
@@ -70,11 +70,12 @@ def _choice(predictions: Predictions) -> IndexArray:
 def _caption(axes: Axes, predictions: Predictions, index: int) -> None:
     names = predictions.classes.names
     true, predicted = int(predictions.labels[index]), int(predictions.predicted[index])
-    said = f"{label(names[predicted], 18)} ({percent(float(predictions.probabilities[index, predicted]))})"
+    share = float(predictions.probabilities[index, predicted])
+    said = f"{label(names[predicted], 14)} ({percent(share, 0)})"
     right = true == predicted
-    text = f"✓ {said}" if right else f"✗ {said}\ntrue: {label(names[true], 20)}"
+    text = f"✓ {said}" if right else f"✗ {said}\ntrue: {label(names[true], 18)}"
     colour = RIGHT if right else WRONG
-    axes.set_title(text, color=colour, fontsize=10, loc="center")
+    axes.set_title(text, color=colour, fontsize=9.5, loc="center")
     for spine in axes.spines.values():
         spine.set_visible(True)
         spine.set(color=colour, linewidth=1.5 if right else 3)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DRAWN_POINTS = 20_000
-SMOOTHED_SHARE = 50  # the moving average goes over one fiftieth of all steps …
+SMOOTHED_SHARE = 20  # the moving average goes over one twentieth of all steps …
 LONGEST_WINDOW = 1000  # … and never over more steps than this
 
 Losses = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ def steps(classifier: Classifier) -> Figure:
     marker = "o" if len(losses) <= 30 else ""
     if window > 1:
         raw = "each step" if len(losses) <= DRAWN_POINTS else "each step (lowest and highest of neighbours)"
-        axes.plot(*_envelope(losses), color=COLOURS[0], alpha=0.35, linewidth=0.7, label=raw, rasterized=True)
+        axes.plot(*_envelope(losses), color=COLOURS[0], alpha=0.45, linewidth=0.8, label=raw, rasterized=True)
         at, means = _moving_average(losses, window)
         axes.plot(at, means, color="black", linewidth=1.4, label=f"mean of {window} steps")
     else:
@@ -64,7 +64,7 @@ def _moving_average(losses: Losses, window: int) -> tuple[Losses, Losses]:
     sums = np.cumsum(np.concatenate([[0.0], losses]))
     means = (sums[window:] - sums[:-window]) / window
     chosen = thinned(len(means), DRAWN_POINTS // 2)
-    return chosen + (window + 1) / 2, means[chosen]
+    return chosen + np.float64((window + 1) / 2), means[chosen]
 
 
 def _envelope(losses: Losses) -> tuple[Losses, Losses]:

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ def styled() -> Iterator[None]:
     from cycler import cycler
     from matplotlib import rc_context
 
-    settings = {
+    settings: dict[Any, Any] = {
         "figure.dpi": 120,
         "savefig.dpi": "figure",
         "figure.constrained_layout.use": True,
@@ -56,7 +56,9 @@ def styled() -> Iterator[None]:
         "axes.grid": False,
         "grid.alpha": 0.3,
         "grid.linewidth": 0.6,
-        "legend.frameon": False,
+        "legend.framealpha": 0.85,
+        "legend.edgecolor": "white",
+        "legend.fancybox": False,
         "svg.fonttype": "none",
         "svg.hashsalt": "clfkit",
     }
@@ -74,9 +76,9 @@ def label(text: str, limit: int = 24) -> str:
     return shown.replace("$", r"\$") or "(empty)"
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 1) -> str:
     """A share as `97.3 %`; a dash when it is undefined."""
-    return "–" if math.isnan(share) else f"{share:.1%}".replace("%", " %")
+    return "–" if math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
 def thinned(count: int, limit: int) -> IndexArray:
@@ -89,7 +91,8 @@ def light(classes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     from matplotlib.colors import to_rgb
 
     palette = np.array([to_rgb(colour) for colour in COLOURS])
-    return (1 - 0.35 * (1 - palette))[classes % len(COLOURS)]
+    lighter: npt.NDArray[np.float64] = (1 - 0.35 * (1 - palette))[classes % len(COLOURS)]
+    return lighter
 
 
 def scatter(

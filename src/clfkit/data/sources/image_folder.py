@@ -37,8 +37,7 @@ def image_folder(
     """Image files below one folder, uint8 (N, channels, height, width).
 
     Three layouts are understood:
-    `root/CLASS/….png`, divided at random;
-    `root/train/CLASS/….png` with `valid` (or `val`) and `test` beside it, divided as they stand;
+    `root/CLASS/….png`; `root/train/CLASS/….png` with `valid` (or `val`) and `test` beside `train`;
     a CSV file with the columns path, label and perhaps split (train, valid or test).
     Images may lie deeper below a class folder. Hidden files, and class folders without images, are passed over.
     The classes are those of the train part, sorted by name (whole numbers by value); other parts are matched to

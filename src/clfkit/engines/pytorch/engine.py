@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals
 from clfkit.engines.pytorch.device import choose_device, choose_threads, make_deterministic
 from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
+from clfkit.errors import UsageError
 from clfkit.losses import build_loss
 
 EVALUATION_NUMBERS = 1_000_000
@@ -42,6 +44,7 @@ class TorchEngine:
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._optimizer: torch.optim.Optimizer | None = None
         if setup.train is not None:
+            _refuse_lone_sample(setup, len(setup.train), self.model)
             self._train = Feed(setup.train, self._normalize, self.device)
             self._optimizer = build_optimizer(setup, self.model)
             self._decayed = decoupled_parameters(setup, self.model)
@@ -49,12 +52,16 @@ class TorchEngine:
     def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._optimizer is not None, "this engine was built without train samples"
-        self._random.manual_seed(key)
         if not self.model.training:
             self.model.train()
         inputs, labels = self._train.batch(indices)
         weight = self.loss.weight(labels)
-        total, correct = self._backward(inputs, labels, weight)
+        before = self._random.get_state()  # the program that trains may draw from torch too; leave it its stream
+        self._random.manual_seed(key)
+        try:
+            total, correct = self._backward(inputs, labels, weight)
+        finally:
+            self._random.set_state(before)
         if self._setup.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._setup.clip_norm)
         if self._decayed:
@@ -152,6 +159,26 @@ def build_model(setup: EngineSetup, outputs: int) -> nn.Module:
         torch.default_generator.manual_seed(rng.key(setup.seed, "weights"))
         model: nn.Module = models.build(setup.model, setup.spec, outputs)
     return model
+
+
+def _refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> None:
+    """Batch normalisation of single numbers is undefined. Raises UsageError when training would come to that."""
+    smallest = {
+        size: min(map(len, torch.arange(size).chunk(setup.accumulate)))
+        for size in {min(setup.batch_size, samples), samples % setup.batch_size or setup.batch_size}
+    }
+    size = min(smallest, key=lambda size: smallest[size])
+    if smallest[size] != 1:
+        return
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            copy.deepcopy(model).train()(torch.zeros(1, *setup.spec.shape, device=device))
+        except ValueError as error:
+            raise UsageError(
+                f"train.batch_size: {setup.batch_size} in {setup.accumulate} piece(s) of {samples} train samples leaves "
+                f"a single sample by itself, and the model cannot train on one ({error}); choose another size"
+            ) from None
 
 
 def parameter_groups(setup: EngineSetup, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,16 +81,23 @@ def _load(network: nn.Module, path: Path, name: str) -> None:
     from safetensors.torch import load_file
 
     try:
-        state: dict[str, Any] = (
+        state: Any = (
             load_file(path)
             if path.suffix == ".safetensors"
             else torch.load(path, weights_only=True, map_location="cpu")
         )
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError) as error:
-        raise ModelError(f"backbone {name!r}: weights {path} cannot be read: {error}") from None
+    except (OSError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError, RuntimeError) as error:
+        raise ModelError(f"backbone {name!r}: weights {path} cannot be read: {_first_line(error)}") from None
+    if not isinstance(state, Mapping):
+        raise ModelError(f"backbone {name!r}: weights {path} hold no state dict (tensors by name)")
     expected = network.state_dict()
     wanted = [key for key in expected if not key.startswith(CLASSIFIERS)]
-    wrong = [key for key in wanted if key not in state or state[key].shape != expected[key].shape]
+    wrong = [key for key in wanted if getattr(state.get(key), "shape", None) != expected[key].shape]
     if wrong:
         raise ModelError(f"backbone {name!r}: weights {path} lack or misshape {len(wrong)} tensors, first {wrong[0]!r}")
     network.load_state_dict({key: state[key] for key in wanted}, strict=False)
+
+
+def _first_line(error: BaseException) -> str:
+    """torch's refusal of a pickle goes on for a page about how to trust the file all the same."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,47 @@
+# The venv is made on the first use of any target and again when the pins change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo check test test-all smoke bench reference clean
+.DEFAULT_GOAL := help
+
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: $(STAMP)  ## .venv with clfkit and all it needs, in pinned versions
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## train configs/blobs.yaml and say where its figures are
+	$(BIN)/clfkit train configs/blobs.yaml
+
+check: $(STAMP)  ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: $(STAMP)  ## the tests, without those that take minutes
+	$(BIN)/pytest -n 2 -q -m 'not slow'
+
+test-all: $(STAMP)  ## every test
+	$(BIN)/pytest -n 2 -q
+
+smoke: $(STAMP)  ## every config in configs/smoke through the real command line: train, eval, plot
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh configs/smoke/run.sh
+
+bench: $(STAMP)  ## the accuracy table of the README, measured (an hour on two cores)
+	$(BIN)/python benchmarks/accuracy.py
+
+reference: $(STAMP)  ## write the configuration reference into the docs
+	$(BIN)/python -m clfkit.reference docs/reference.md
+
+clean:  ## remove the venv, caches and runs
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find outputs -mindepth 1 ! -name .gitkeep -delete

@@ -1,0 +1,71 @@
+"""Class maps, splits and the fingerprint of a bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from clfkit.data.bundle import ClassMap, DataBundle, DataSpec, Split, listed
+from clfkit.errors import ClassMismatch, DataError
+
+ANIMALS = ClassMap(names=("cat", "dog", "eel"))
+
+
+def bundle(value: float = 1.0) -> DataBundle:
+    spec = DataSpec(inputs="vector", shape=(2,), classes=ANIMALS, mean=(0.0, 0.0), std=(1.0, 1.0))
+    parts = [Split(np.full((n, 2), value, np.float32), np.arange(n) % 3, np.arange(n)) for n in (6, 3, 0)]
+    return DataBundle(spec, *parts)
+
+
+def test_translation_goes_by_name_not_by_position() -> None:
+    other = ClassMap(names=("eel", "cat", "dog"))
+    assert ANIMALS.translation(other, "it").tolist() == [2, 0, 1]
+
+
+def test_translation_lists_missing_and_extra_classes() -> None:
+    with pytest.raises(ClassMismatch, match=r"photos.*missing: 'dog', 'eel'; extra: 'fox'"):
+        ANIMALS.translation(ClassMap(names=("cat", "fox")), "photos")
+
+
+def test_translation_of_a_subset_allows_missing_classes_only() -> None:
+    assert ANIMALS.translation(ClassMap(names=("eel",)), "it", subset=True).tolist() == [2]
+    with pytest.raises(ClassMismatch, match=r"extra: 'fox'$"):
+        ANIMALS.translation(ClassMap(names=("fox",)), "it", subset=True)
+
+
+def test_class_names_must_differ() -> None:
+    with pytest.raises(ValidationError, match="given twice: a"):
+        ClassMap(names=("a", "b", "a"))
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"), [(("0", "10", "2"), [0, 10, 2]), (("01", "2"), ["01", "2"]), (("a", "1"), ["a", "1"])]
+)
+def test_labels_are_integers_only_where_every_name_is_one(names: tuple[str, ...], labels: list[object]) -> None:
+    assert ClassMap(names=names).labels.tolist() == labels
+
+
+def test_listed_cuts_long_lists_and_escapes() -> None:
+    assert listed(["a\n"]) == r"'a\n'"
+    assert listed(map(str, range(10)), limit=2) == "'0', '1' and 8 more"
+
+
+def test_an_empty_part_is_refused_by_name() -> None:
+    assert len(bundle().part("valid")) == 3
+    with pytest.raises(DataError, match=r"test split is empty; data\.split\.test"):
+        bundle().part("test")
+
+
+def test_fingerprint_sees_inputs_labels_and_split() -> None:
+    one = bundle()
+    assert one.fingerprint == bundle().fingerprint
+    swapped = dataclasses.replace(one, train=one.valid, valid=one.train)
+    relabelled = dataclasses.replace(one, train=dataclasses.replace(one.train, labels=np.zeros(6, np.int64)))
+    assert len({b.fingerprint for b in (one, bundle(2.0), swapped, relabelled)}) == 4
+
+
+def test_counts() -> None:
+    assert bundle().valid.counts(4).tolist() == [1, 1, 1, 0]
