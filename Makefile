@@ -38,8 +38,8 @@ smoke: $(STAMP)  ## every config in configs/smoke through the real command line:
 bench: $(STAMP)  ## the accuracy table of the README, measured (an hour on two cores)
 	$(BIN)/python benchmarks/accuracy.py
 
-reference: $(STAMP)  ## write the configuration reference into the docs
-	$(BIN)/python -m clfkit.reference docs/reference.md
+reference: $(STAMP)  ## write the configuration reference into README.md and docs/reference.md
+	$(BIN)/python docs/generate.py
 
 clean:  ## remove the venv, caches and runs
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info

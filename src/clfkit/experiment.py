@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from clfkit import __version__
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
 from clfkit.components import OptimizerOptions, engines
@@ -23,6 +19,7 @@ from clfkit.data.batches import Batches
 from clfkit.data.bundle import DataBundle, Part
 from clfkit.data.loading import load_bundle
 from clfkit.engines.base import Engine, EngineSetup, Totals
+from clfkit.environment import environment
 from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import EpochRecord, TrainState
@@ -31,8 +28,6 @@ from clfkit.registry import Component
 from clfkit.run import RunDirectory, all_runs
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Observer, Snapshot, Trainer
-
-LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "pydantic", "safetensors")
 
 
 class Listener(Observer, Protocol):
@@ -300,22 +295,3 @@ def _same_moments(old: Component[OptimizerOptions], new: Component[OptimizerOpti
     """Whether an optimizer can go on with what another one kept: same kind, same options but rate and decay."""
     free = {"lr", *OptimizerOptions.model_fields}
     return old.name == new.name and old.options.model_dump(exclude=free) == new.options.model_dump(exclude=free)
-
-
-def environment(decisions: dict[str, Any]) -> dict[str, Any]:
-    """Versions, machine, command and automatic decisions: what one wants to know about a run in a year."""
-    return {
-        "clfkit": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
-        "command": sys.argv,
-        "decisions": decisions,
-    }
-
-
-def _version(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None

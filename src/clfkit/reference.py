@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from clfkit.components import ALL
+from clfkit.components import ALL, DataOptions
 from clfkit.config import ExperimentConfig, TrainOptions
 from clfkit.options import Options
 from clfkit.registry import Component, Entry, Registry, plain
@@ -54,22 +54,36 @@ def describe_entry(registry: Registry[Any], entry: Entry[Any]) -> str:
     return "\n".join(lines)
 
 
-def markdown_reference() -> str:
-    """The whole reference as Markdown: the groups of a config, then every component."""
-    parts = ["### The experiment\n", _table(ExperimentConfig, skip={"train"})]
-    parts += ["\n### `train`\n", _table(TrainOptions)]
+def experiment_reference() -> str:
+    """The keys of a config as Markdown tables."""
+    return "\n".join(
+        [
+            "Top level:\n",
+            _table(ExperimentConfig, skip={"train"}),
+            "\nUnder `data`, beside the options of the dataset:\n",
+            _table(DataOptions),
+            "\nUnder `train`:\n",
+            _table(TrainOptions),
+            "",
+        ]
+    )
+
+
+def component_reference() -> str:
+    """Every component with its options, as Markdown."""
+    parts = []
     for plural, registry in ALL.items():
-        parts.append(f"\n### {plural}\n")
+        parts.append(f"## {plural.capitalize()}\n")
         for name in registry.names():
             entry = registry.entry(name)
-            own = [option for option in option_texts(entry.options) if option.name in entry.own]
             parts.append(f"- **`{name}`**: {entry.summary}")
-            parts += [f"  - `{option.name}` ({_markdown(option)}): {option.description}" for option in own]
-        shared = list(option_texts(registry.shared))
+            own = (option for option in option_texts(entry.options) if option.name in entry.own)
+            parts += [f"  - {_markdown(option)}" for option in own]
+        shared = [f"- {_markdown(option)}" for option in option_texts(registry.shared)]
         if shared:
-            parts.append(f"\nEvery {registry.kind} also takes:\n")
-            parts += [f"- `{option.name}` ({_markdown(option)}): {option.description}" for option in shared]
-    return "\n".join(parts) + "\n"
+            parts += [f"\nEvery {registry.kind} also takes:\n", *shared]
+        parts.append("")
+    return "\n".join(parts)
 
 
 def starter(dataset: str, model: str) -> str:
@@ -134,7 +148,8 @@ def _table(model: type[Options], skip: set[str] | None = None) -> str:
 
 
 def _markdown(option: OptionText) -> str:
-    return f"{option.accepts}, default `{option.default}`" if option.default else f"{option.accepts}, required"
+    default = f"default `{option.default}`" if option.default else "required"
+    return f"`{option.name}` ({option.accepts}, {default}): {option.description}"
 
 
 def _accepts(schema: dict[str, Any], definitions: dict[str, Any], metadata: list[Any]) -> str:
@@ -143,8 +158,8 @@ def _accepts(schema: dict[str, Any], definitions: dict[str, Any], metadata: list
         if isinstance(item, Registry):
             return f"a {item.kind}" if item.kind[0] not in "aeiou" else f"an {item.kind}"
     if "$ref" in schema:
-        inner = definitions[schema["$ref"].rsplit("/", 1)[-1]]
-        return "{" + ", ".join(inner["properties"]) + "}"
+        inner = definitions[schema["$ref"].rsplit("/", 1)[-1]]["properties"]
+        return "{" + ", ".join(f"{name}: {_accepts(each, definitions, [])}" for name, each in inner.items()) + "}"
     if "anyOf" in schema:
         return " or ".join(_accepts(choice, definitions, []) for choice in schema["anyOf"])
     if "enum" in schema:
@@ -154,14 +169,18 @@ def _accepts(schema: dict[str, Any], definitions: dict[str, Any], metadata: list
     kinds = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
     kind = schema.get("type", "any")
     if kind == "array":
-        return "list of " + _accepts(schema.get("items", {"type": "string"}), definitions, []).replace(
-            "number", "numbers", 1
-        )
+        items = schema.get("prefixItems") or [schema.get("items", {})]
+        inner = _accepts(items[0], definitions, [])
+        return f"[{', '.join([inner] * len(items))}]" if "prefixItems" in schema else f"list of {_plural(inner)}"
     if kind == "object":
         return "{name: " + _accepts(schema.get("additionalProperties", {}), definitions, []) + "}"
     if kind == "null":
         return "empty"
     return " ".join([kinds.get(kind, "value"), *_bounds(schema)])
+
+
+def _plural(kind: str) -> str:
+    return kind.replace("number", "numbers", 1) if "number" in kind else "names"
 
 
 def _bounds(schema: dict[str, Any]) -> list[str]:

@@ -141,7 +141,8 @@ def _draw_count_bars(axes: Axes, counts: dict[Part, IndexArray], names: tuple[st
         left = left + values
     axes.set_yticks(rows, [label(name, 18) for name in names], fontsize=10 if len(names) <= 20 else 7.5)
     axes.tick_params(axis="y", length=0, pad=18 if looks else 3)
-    axes.set_ylim(max(len(names), 6) - 0.4, -0.6)
+    room = max(0, 5 - len(names)) / 2  # above and below, so that few bars do not grow into blocks
+    axes.set_ylim(len(names) - 0.4 + room, -0.6 - room)
     axes.set_xlabel("samples")
     shift = ScaledTranslation(-9 / 72, 0, axes.figure.dpi_scale_trans)  # 9 points to the left of the axis
     for index in rows if looks else ():

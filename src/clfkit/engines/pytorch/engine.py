@@ -162,22 +162,18 @@ def build_model(setup: EngineSetup, outputs: int) -> nn.Module:
 
 
 def _refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> None:
-    """Batch normalisation of single numbers is undefined. Raises UsageError when training would come to that."""
-    smallest = {
-        size: min(map(len, torch.arange(size).chunk(setup.accumulate)))
-        for size in {min(setup.batch_size, samples), samples % setup.batch_size or setup.batch_size}
-    }
-    size = min(smallest, key=lambda size: smallest[size])
-    if smallest[size] != 1:
+    """Batch normalisation of a single number is undefined. Raises UsageError when training would come to that."""
+    sizes = (min(setup.batch_size, samples), samples % setup.batch_size or samples)
+    if not any(len(piece) == 1 for size in sizes for piece in torch.arange(size).chunk(setup.accumulate)):
         return
-    device = next(model.parameters()).device
+    lone = torch.zeros(1, *setup.spec.shape, device=next(model.parameters()).device)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
-            copy.deepcopy(model).train()(torch.zeros(1, *setup.spec.shape, device=device))
+            copy.deepcopy(model).train()(lone)
         except ValueError as error:
             raise UsageError(
-                f"train.batch_size: {setup.batch_size} in {setup.accumulate} piece(s) of {samples} train samples leaves "
-                f"a single sample by itself, and the model cannot train on one ({error}); choose another size"
+                f"train.batch_size: {samples} train samples in batches of {setup.batch_size} (accumulate "
+                f"{setup.accumulate}) leave one sample by itself, which this model cannot train on: {error}"
             ) from None
 
 
