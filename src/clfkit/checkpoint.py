@@ -104,7 +104,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 def find_checkpoint(folder: Path) -> Path | None:
     """The folder, or what a crash between two renames left of it; None when there is nothing."""
-    for candidate in (folder, *_beside(folder)):
+    for candidate in (folder, *_beside(folder.resolve())):
         if (candidate / MANIFEST).is_file():
             return candidate
     return None

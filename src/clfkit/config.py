@@ -151,28 +151,28 @@ class ExperimentConfig(Options):
             yield ("train", "accumulate"), message
 
     def _misfit_components(self) -> Iterator[tuple[KeyPath, str]]:
-        yield from self._misfit(("model",), "model", components.models.entry(self.model.name))
-        yield from self._misfit(("train", "loss"), "loss", components.losses.entry(self.train.loss.name))
+        yield from self._misfit(("model",), components.models.entry(self.model.name))
+        yield from self._misfit(("train", "loss"), components.losses.entry(self.train.loss.name))
         for index, name in enumerate(() if self.plots == "auto" else self.plots):
             try:
                 entry = components.plots.entry(name)
             except UnknownName as error:
                 yield ("plots", index), str(error)
             else:
-                yield from self._misfit(("plots", index), "plot", entry)
+                yield from self._misfit(("plots", index), entry)
 
-    def _misfit(self, path: KeyPath, kind: str, entry: Entry[Any]) -> Iterator[tuple[KeyPath, str]]:
+    def _misfit(self, path: KeyPath, entry: Entry[Any]) -> Iterator[tuple[KeyPath, str]]:
         """What a component needs and the dataset does not have."""
         data = components.datasets.entry(self.data.name)
         if entry.inputs and data.inputs and entry.inputs != data.inputs:
             yield (
                 path,
-                f"{kind} {entry.name!r} needs {entry.inputs} data; {data.name!r} has {data.inputs} data",
+                f"{entry.name!r} needs {entry.inputs} data; {data.name!r} has {data.inputs} data",
             )
         option = data.classes
         classes = getattr(self.data.options, option) if isinstance(option, str) else option
         if entry.classes is not None and isinstance(classes, int) and entry.classes != classes:
-            yield path, f"{kind} {entry.name!r} needs {entry.classes} classes; {data.name!r} has {classes}"
+            yield path, f"{entry.name!r} needs {entry.classes} classes; {data.name!r} has {classes}"
 
 
 def load_config(path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> ExperimentConfig:

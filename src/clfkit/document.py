@@ -151,29 +151,24 @@ def _compose(text: str, source: str, *, lines: bool) -> yaml.Node | None:
     return node
 
 
-# What PyYAML says → what to say, and whether to name the line where the trouble began, not where it ended.
-_SYNTAX: tuple[tuple[str, str, bool], ...] = (
-    ("found unexpected end of stream", "a quoted text is never closed", True),
-    ("found unexpected document separator", "a quoted text is never closed", True),
-    ("expected ',' or ']'", "a list [ is not closed, or a comma is missing in it", True),
-    ("expected ',' or '}'", "a group { is not closed, or a comma is missing in it", True),
-    ("could not find expected ':'", "a line without 'key: value'", True),
-    (
-        "mapping values are not allowed",
-        "a second ':' in one line; a text with ': ' in it needs quotes",
-        False,
-    ),
-    (
-        "expected <block end>",
-        "this line does not continue what stands above it; check its indentation",
-        False,
-    ),
-    ("but found another document", "a second document (---) in one file", False),
-    ("found unknown escape character", "an unknown \\ escape; in single quotes a \\ is just a \\", False),
-    ("expected escape sequence of", "an incomplete \\ escape; in single quotes a \\ is just a \\", False),
-    ("expected alphabetic or numeric character", "a text that starts with * or & needs quotes", False),
-    ("that cannot start any token", "a text that starts with one of % @ ` needs quotes", False),
-)
+_BEGUN = {  # what PyYAML says → what to say, of the line where the trouble began
+    "found unexpected end of stream": "a quoted text is never closed",
+    "found unexpected document separator": "a quoted text is never closed",
+    "expected ',' or ']'": "a list [ is not closed, or a comma is missing in it",
+    "expected ',' or '}'": "a group { is not closed, or a comma is missing in it",
+    "could not find expected ':'": "a line without 'key: value' (a space follows the colon)",
+    "while scanning a directive": "a line that starts with % needs quotes",
+}
+_ENDED = {  # the same, of the line where it was noticed
+    "mapping values are not allowed": "a ':' where none can be; check the indentation, quote text with ': ' in it",
+    "expected <block end>": "this line does not continue what stands above it; check indentation and brackets",
+    "expected '<document start>'": "text that belongs to no key; is this file YAML?",
+    "but found another document": "a second document (---) in one file",
+    "found unknown escape character": "an unknown \\ escape; in single quotes a \\ is just a \\",
+    "expected escape sequence of": "an incomplete \\ escape; in single quotes a \\ is just a \\",
+    "expected alphabetic or numeric character": "a text that starts with * or & needs quotes",
+    "that cannot start any token": "a text that starts with one of % @ ` needs quotes",
+}
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
@@ -189,9 +184,10 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
         return at.line, "a tab in the indentation; use spaces"
     if "undefined alias" in problem:
         return at.line, f"{printable(problem)} (an * at the start of a text needs quotes)"
-    for words, message, where_begun in _SYNTAX:
-        if words in problem:
-            return (begun if where_begun else at).line, message
+    for mark, wordings in ((begun, _BEGUN), (at, _ENDED)):
+        for words, message in wordings.items():
+            if words in problem or words == error.context:
+                return mark.line, message
     return at.line, printable(problem)
 
 
@@ -239,6 +235,8 @@ class _Reader:
             key = str(key_node.value)
             if key_node.tag != _YAML + "str" and key_node.tag.removeprefix(_YAML) not in _SCALARS:
                 self._foreign(key_node, (*path, key))
+            elif not _is_text(key):
+                self._fault(place, (*path, key), "half of a surrogate pair is no text")
             elif key == "<<":
                 self._fault(place, path, "merge keys (<<) are not supported; write the options out")
             elif key in first:
@@ -252,10 +250,12 @@ class _Reader:
         text = str(node.value)
         kind = node.tag.removeprefix(_YAML)
         if kind == "str":
-            return text if _is_text(text) else self._fault(self._place(node), path, "half of a \\u pair is no text")
+            if not _is_text(text):
+                self._fault(self._place(node), path, "half of a surrogate pair is no text")
+            return text
         if kind not in _SCALARS:
             return self._foreign(node, path)
-        if not _SCALARS[kind].match(text):
+        if not _SCALARS[kind].fullmatch(text):
             return self._fault(self._place(node), path, f"{shown(text)} does not fit its tag !!{kind}")
         match kind:
             case "null":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, NoReturn
@@ -26,6 +27,7 @@ SYNONYMS = {
     "amp": "precision", "dtype": "precision", "random_state": "seed", "grad_clip": "clip_norm",
     "gradient_clipping": "clip_norm", "patience": "early_stopping", "monitor": "metric", "type": "name",
     "gradient_accumulation": "accumulate", "grad_accum": "accumulate", "val": "valid", "validation": "valid",
+    "gpu": "cuda", "float32": "fp32", "bfloat16": "bf16",
 }  # fmt: skip
 
 
@@ -34,7 +36,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     names = list(known)
     candidates = {name.lower(): name for name in names}
     candidates |= {other: name for other, name in SYNONYMS.items() if name in names and other not in candidates}
-    found = difflib.get_close_matches(str(word).lower(), candidates, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(str(word).lower(), candidates, n=1, cutoff=0.65)
     return candidates[found[0]] if found else None
 
 
@@ -76,23 +78,35 @@ class Options(BaseModel):
             inner = cls.path_to(word)
             if inner and inner != word:
                 return f"unknown option; did you mean {inner!r}?"
-        return f"unknown option; {meant(key, cls.model_fields)}"
+        return f"unknown option; {meant(key, cls.known())}"
+
+    @classmethod
+    def known(cls) -> list[str]:
+        """Every key that this group may hold."""
+        return list(cls.model_fields)
 
     @classmethod
     def path_to(cls, key: str) -> str | None:
         """Dotted path to an option of that name, in this group or anywhere inside it, or None."""
         if key in cls.model_fields:
             return key
-        for name, field in cls.model_fields.items():
-            for part in (field.annotation, *typing.get_args(field.annotation), *field.metadata):
-                inner = part.path_to(key) if hasattr(part, "path_to") else None
-                if inner:
-                    return f"{name}.{inner}"
+        parts = [
+            (name, part)
+            for name, field in cls.model_fields.items()
+            for part in (field.annotation, *typing.get_args(field.annotation), *field.metadata)
+            if hasattr(part, "path_to")
+        ]
+        for name, part in sorted(parts, key=lambda item: not isinstance(item[1], type)):  # groups, then registries
+            inner = part.path_to(key)
+            if inner:
+                return f"{name}.{inner}"
         return None
 
     @model_validator(mode="wrap")
     @classmethod
     def _plain_words(cls, value: object, handler: Callable[[object], Any]) -> Any:
+        if value is None:
+            raise fault("empty; leave it out for the defaults, or indent its options below it")
         if not isinstance(value, (dict, cls)):
             raise fault(f"must be a group of options ({', '.join(cls.model_fields)}), not {shown(value)}")
         try:
@@ -124,16 +138,17 @@ def shown(value: object, limit: int = 60) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return "a group of options"
-    if isinstance(value, (list, tuple)):
-        text = "[" + ", ".join(shown(item) for item in value) + "]"
-    else:
-        text = repr(value)
+    text = f"[{', '.join(map(shown, value))}]" if isinstance(value, (list, tuple)) else repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _raise_in_plain_words(error: ValidationError, model: type[Options]) -> NoReturn:
     lines: list[InitErrorDetails] = []
-    for line in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    typos = {closest(str(line["loc"][-1]), model.known()) for line in found if line["type"] == "extra_forbidden"}
+    for line in found:
+        if line["type"] == "missing" and line["loc"][-1] in typos:
+            continue  # the fault of the misspelled key names this one
         if line["type"] == "clfkit":
             message = line["msg"]
         elif line["type"] == "extra_forbidden":
@@ -149,6 +164,7 @@ _KINDS = {
     "bool_type": "true or false", "string_type": "text", "tuple_type": "a list", "dict_type": "a mapping",
     "finite_number": "a finite number",
 }  # fmt: skip
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _BOUNDS = {
     "greater_than": ("gt", "above"), "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "below"), "less_than_equal": ("le", "at most"),
@@ -161,6 +177,8 @@ def _explain(kind: str, text: str, value: object, context: dict[str, Any]) -> st
         return f"must be text, not {shown(value)}; quotes make it text"
     if kind == "missing":
         return "missing; it has no default"
+    if kind in ("int_type", "float_type") and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return f"must be {_KINDS[kind]}, not text; leave out the quotes of {shown(value)}"
     if kind in _KINDS:
         return f"must be {_KINDS[kind]}, not {shown(value)}"
     if kind in _BOUNDS:

@@ -107,8 +107,9 @@ def summary(record: EpochRecord) -> str:
     return text
 
 
-def listener(quiet: bool, stream: TextIO = sys.stderr) -> Listener:
-    """What suits the stream: a bar on a terminal, lines elsewhere."""
+def listener(quiet: bool, stream: TextIO | None = None) -> Listener:
+    """What suits the stream (standard error by default): a bar on a terminal, lines elsewhere."""
+    stream = stream or sys.stderr
     if quiet:
         return Quiet()
     return Bar(stream) if stream.isatty() else Lines(stream)

@@ -19,7 +19,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Validati
 from pydantic_core import InitErrorDetails, core_schema
 
 from clfkit.errors import UnknownName, UsageError
-from clfkit.options import Options, fault, meant, shown
+from clfkit.options import Options, closest, fault, meant, shown
 
 InputKind = Literal["vector", "image"]
 """What one sample is: a row of features, or a picture (channels × height × width)."""
@@ -127,13 +127,17 @@ class Registry(Generic[S]):
         options = dict(value)
         name = options.pop("name", self.default)
         if name is None:
-            raise self._fault_at_name(f"missing; {meant('', self.names())}")
+            typo = next((key for key in options if closest(key, ["name"])), None)
+            if typo is not None:
+                raise self._fault_at(typo, "unknown option; did you mean 'name'?")
+            raise self._fault_at("name", f"missing; {meant('', self.names())}")
         if not isinstance(name, str):
-            raise self._fault_at_name(f"must be the name of a {self.kind}, not {shown(name)}")
+            raise self._fault_at("name", f"must be the name of a {self.kind}, not {shown(name)}")
         try:
             entry = self.entry(name)
         except UnknownName as error:
-            raise self._fault_at_name(f"{error} (a component of your own needs --plugin FILE)") from None
+            own = "" if closest(name, self.names()) else " (a component of your own needs --plugin FILE)"
+            raise self._fault_at("name", f"{error}{own}") from None
         return Component(name, entry.options.model_validate(options))
 
     def build(self, component: Component[S], *context: Any) -> Any:
@@ -153,8 +157,8 @@ class Registry(Generic[S]):
                 return path
         return None
 
-    def _fault_at_name(self, message: str) -> ValidationError:
-        line = InitErrorDetails(type=fault(message), loc=("name",), input=None)
+    def _fault_at(self, key: str, message: str) -> ValidationError:
+        line = InitErrorDetails(type=fault(message), loc=(key,), input=None)
         return ValidationError.from_exception_data(self.kind, [line])
 
     def _discover(self) -> None:
@@ -285,6 +289,10 @@ class _ComponentOptions(Options):
                 f"{', '.join(map(repr, owners))}); {cls.component!r} has: {options}"
             )
         return super().unknown_option(key)
+
+    @classmethod
+    def known(cls) -> list[str]:
+        return ["name", *super().known()]
 
 
 def _described(function: Callable[..., Any]) -> dict[str, str]:

@@ -1,0 +1,202 @@
+"""eval, predict, plot, runs, init, list, show, schema, validate: what each prints and refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clfkit.components import ALL
+
+COMMANDS = (
+    "train", "eval", "predict", "plot", "plot-boundary", "validate", "init", "list", "show", "schema", "runs",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(cli, command: str) -> None:
+    done = cli(command, "--help")
+    assert done.code == 0
+    assert f"Example:  clfkit {command}" in done.out
+
+
+def test_eval_json(cli, trained: Path) -> None:
+    done = cli("eval", "--checkpoint", trained, "--split", "valid", "--json")
+    result = json.loads(done.out)
+    assert result["run"] == str(trained)
+    assert result["split"] == "valid"
+    assert result["metrics"] == json.loads((trained / "evaluation/valid.json").read_text())["metrics"]
+
+
+@pytest.mark.parametrize("source", ["{run}", "{run}/checkpoints/best", "{run}/checkpoints/last", "latest"])
+def test_eval_takes_runs_checkpoints_and_latest(cli, trained: Path, source: str) -> None:
+    done = cli("eval", "--checkpoint", source.format(run=trained), "--out", trained.parents[1])
+    assert done.code == 0
+    assert "accuracy" in done.out
+    assert "precision" in done.out
+
+
+def test_eval_of_a_checkpoint_that_was_copied_elsewhere(cli, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "checkpoints/best", tmp_path / "alone")
+    done = cli("eval", "--checkpoint", tmp_path / "alone", "--json")
+    assert json.loads(done.out)["metrics"]["accuracy"] == pytest.approx(
+        json.loads((trained / "evaluation/test.json").read_text())["metrics"]["accuracy"]
+    )
+
+
+def test_eval_warns_when_the_data_has_changed_and_keeps_the_old_result(cli, trained: Path) -> None:
+    before = (trained / "evaluation/test.json").read_bytes()
+    done = cli("eval", "--checkpoint", trained, "--set", "data.seed=6")
+    assert done.code == 0
+    assert "not what the model was trained with" in done.err
+    assert (trained / "evaluation/test.json").read_bytes() == before
+
+
+def test_eval_on_other_data_matches_classes_by_name(cli, trained: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("y,x,label\n0,0,2\n1,1,0\n")
+    done = cli("eval", "--checkpoint", trained, "--data", other, "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["split"] == "all"
+    other.write_text("y,x,label\n0,0,2\n1,1,cat\n")
+    done = cli("eval", "--checkpoint", trained, "--data", other)
+    assert done.code == 1
+    assert "extra: 'cat'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("eval", "--checkpoint", "nowhere"), 2, "no such folder"),
+        (("eval", "--checkpoint", "."), 1, "neither a run directory nor a checkpoint"),
+        (("eval", "--checkpoint", "latest", "--out", "."), 1, "no runs under"),
+        (("eval", "--checkpoint", "{run}", "--data", "nowhere"), 2, "no such file"),
+        (("eval", "--checkpoint", "{run}", "--set", "model=logistic"), 2, "cannot be changed"),
+        (("eval", "--checkpoint", "{run}", "--split", "tset"), 2, "tset"),
+        (("predict", "nowhere.csv", "--checkpoint", "{run}"), 2, "no such file"),
+        (("plot", "curvs", "--checkpoint", "{run}"), 2, "did you mean 'curves'"),
+        (("plot", "samples", "--checkpoint", "{run}"), 1, "needs image data"),
+        (("plot", "boundary", "--checkpoint", "{run}", "--set", "resolution=1"), 2, "at least 10"),
+        (("plot", "curves", "--checkpoint", "{run}", "--out", "x.nope"), 1, "cannot write x.nope"),
+        (("show", "model", "cn"), 2, "did you mean 'cnn'"),
+        (("show", "modle", "cnn"), 2, "did you mean 'model"),
+        (("list", "datsets"), 2, "did you mean 'datasets'"),
+        (("init", "--dataset", "blobs", "--model", "cnn"), 2, "needs image data"),
+        (("validate", "nowhere.yaml"), 2, "No such file"),
+    ],
+)
+def test_mistakes_are_clear(cli, trained: Path, tmp_path: Path, monkeypatch, arguments, code, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cli(*(text.format(run=trained) for text in arguments))
+    assert done.code == code
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+def test_predict_points_as_csv(cli, trained: Path, tmp_path: Path) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text("note,y,x\na,4.0,0.0\nb,-3.0,2.5\n")
+    done = cli("predict", table, "--checkpoint", trained, "--probabilities")
+    rows = list(csv.DictReader(done.out.splitlines()))
+    assert len(rows) == 2
+    for row in rows:
+        chances = {name: float(row[name]) for name in ("0", "1", "2")}
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
+        assert row["predicted"] == max(chances, key=chances.__getitem__)
+    np.savez(tmp_path / "new.npz", x=np.array([[0.0, 4.0], [2.5, -3.0]]))
+    again = cli("predict", tmp_path / "new.npz", "--checkpoint", trained, "--probabilities")
+    assert [r["predicted"] for r in csv.DictReader(again.out.splitlines())] == [r["predicted"] for r in rows]
+
+
+def test_predict_images_and_folders_into_a_file(cli, trained_digits: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.full((8, 8), 120, np.uint8)).save(pictures / name)
+    done = cli("predict", pictures, pictures / "a.png", "--checkpoint", trained_digits, "--out", tmp_path / "p.csv")
+    assert done.code == 0
+    assert done.out == ""
+    rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+    assert len(rows) == 3
+    assert len({row["predicted"] for row in rows}) == 1
+
+
+def test_plot_into_the_run_and_into_a_file(cli, trained: Path, tmp_path: Path) -> None:
+    done = cli("plot", "learning_rate", "--checkpoint", trained, "--out", tmp_path / "lr.pdf")
+    assert done.code == 0
+    assert (tmp_path / "lr.pdf").read_bytes().startswith(b"%PDF")
+    done = cli("plot-boundary", "--checkpoint", trained, "--features", "x,y", "--out", tmp_path / "b.png")
+    assert done.code == 0, done.err
+    with Image.open(tmp_path / "b.png") as picture:
+        assert picture.size[0] > 500
+
+
+def test_runs_shows_status_and_accuracy(cli, trained: Path) -> None:
+    done = cli("runs", "--out", trained.parents[1])
+    assert str(trained) in done.out
+    assert "finished" in done.out
+    assert "%" in done.out
+
+
+def test_runs_of_an_empty_folder_says_what_to_do(cli, tmp_path: Path) -> None:
+    done = cli("runs", "--out", tmp_path)
+    assert done.code == 0
+    assert "clfkit train" in done.out
+
+
+@pytest.mark.parametrize("dataset", ["blobs", "digits", "iris", "mnist"])
+def test_init_writes_a_config_that_validates(cli, tmp_path: Path, monkeypatch, dataset: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("init", "--dataset", dataset).code == 0
+    assert cli("validate", f"{dataset}.yaml").code == 0
+    again = cli("init", "--dataset", dataset)
+    assert again.code == 2
+    assert "exists already" in again.err
+
+
+def test_list_and_show_know_every_component(cli) -> None:
+    everything = cli("list").out
+    for plural, registry in ALL.items():
+        listed = cli("list", plural).out
+        for name in registry.names():
+            assert any(line.split()[0] == name for line in listed.splitlines())
+            assert name in everything
+            shown = cli("show", registry.kind, name)
+            assert shown.code == 0
+            for option in registry.entry(name).own:
+                assert f"  {option}" in shown.out
+
+
+def test_schema_is_json_with_all_models(cli) -> None:
+    schema = json.loads(cli("schema").out)
+    assert {"name", "data", "model", "train"} <= set(schema["properties"])
+    titles = [choice.get("title") for choice in schema["properties"]["model"]["anyOf"]]
+    assert {"mlp", "cnn", "custom_head", "logistic"} <= set(titles)
+
+
+def test_validate_goes_through_all_files(cli, blobs: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("name: x\n")
+    done = cli("validate", bad, blobs)
+    assert done.code == 2
+    assert f"{blobs}: ok" in done.out
+    assert f"{bad}: data: missing" in done.err
+
+
+def test_names_cannot_steer_the_terminal(cli, tmp_path: Path) -> None:
+    table = tmp_path / "evil.csv"
+    rows = "".join(f"{i},{i % 3},{name}\n" for i, name in enumerate(["good", "\x1b[31mevil"] * 20))
+    table.write_text("a,b,label\n" + rows)
+    config = tmp_path / "evil.yaml"
+    config.write_text(
+        f"name: evil\ndata: {{name: table, root: {table}}}\nmodel: logistic\ntrain: {{epochs: 1}}\nplots: []\n"
+    )
+    assert cli("train", config, "--out", tmp_path / "out", "--run-id", "a", "--quiet").code == 0
+    done = cli("eval", "--checkpoint", tmp_path / "out/evil/a")
+    assert "\x1b" not in done.out
+    assert "\\x1b[31mevil" in done.out

@@ -1,0 +1,134 @@
+"""clfkit train: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+EPOCH_KEYS = {
+    "epoch", "step", "lr", "train.loss", "train.accuracy", "valid.loss", "valid.accuracy", "seconds",
+}  # fmt: skip
+METRICS = {"accuracy", "top5", "macro_f1", "weighted_f1", "loss"}
+
+
+def test_json_is_the_only_thing_on_standard_output(cli, blobs: Path, tmp_path: Path) -> None:
+    done = cli("train", blobs, "--out", tmp_path / "out", "--json")
+    assert done.code == 0
+    result = json.loads(done.out)
+    assert set(result) == {"run", "split", "metrics"}
+    assert result["split"] == "test"
+    assert set(result["metrics"]) >= METRICS
+    assert "epoch 3/3" in done.err
+
+
+def test_files_of_a_run_are_where_programs_expect_them(cli, blobs: Path, tmp_path: Path) -> None:
+    cli("train", blobs, "--out", tmp_path / "out", "--run-id", "mine", "--quiet")
+    run = tmp_path / "out/tiny/mine"
+    lines = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert all(set(line) == EPOCH_KEYS for line in lines)
+    assert set(json.loads((run / "evaluation/test.json").read_text())["metrics"]) >= METRICS
+    for kind in ("best", "last"):
+        assert load_file(run / "checkpoints" / kind / "model.safetensors")
+    assert json.loads((run / "status.json").read_text())["status"] == "finished"
+    assert (run / "plots/curves.png").is_file()
+    assert (run / "plots/curves.svg").is_file()
+
+
+def test_summary_names_accuracy_and_paths(cli, blobs: Path, tmp_path: Path) -> None:
+    done = cli("train", blobs, "--out", tmp_path / "out", "--run-id", "mine")
+    assert done.code == 0
+    assert "best epoch" in done.out
+    assert "accuracy" in done.out
+    assert str(tmp_path / "out/tiny/mine/checkpoints/best/model.safetensors") in done.out
+
+
+def test_quiet_prints_nothing(cli, blobs: Path, tmp_path: Path) -> None:
+    done = cli("train", blobs, "--out", tmp_path / "out", "--quiet")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_the_resolved_config_trains_the_same_weights_again(cli, blobs: Path, tmp_path: Path) -> None:
+    cli("train", blobs, "--out", tmp_path, "--run-id", "a", "--quiet", "--set", "train.epochs=2")
+    cli("train", tmp_path / "tiny/a/config.yaml", "--out", tmp_path, "--run-id", "b", "--quiet")
+    first, second = ((tmp_path / f"tiny/{run}/checkpoints/best/model.safetensors").read_bytes() for run in ("a", "b"))
+    assert first == second
+
+
+def test_another_seed_gives_other_weights(cli, blobs: Path, tmp_path: Path) -> None:
+    cli("train", blobs, "--out", tmp_path, "--run-id", "a", "--quiet")
+    cli("train", blobs, "--out", tmp_path, "--run-id", "b", "--quiet", "--set", "seed=4")
+    first, second = ((tmp_path / f"tiny/{run}/checkpoints/best/model.safetensors").read_bytes() for run in ("a", "b"))
+    assert first != second
+
+
+def test_all_faults_of_a_config_are_listed_with_their_lines(cli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: bad\ndata: blobs\nmodel: mpl\ntrain:\n  epochs: 0\n  optimizer: {lerning_rate: 1}\n")
+    done = cli("train", path)
+    assert done.code == 2
+    assert done.out == ""
+    lines = done.err.splitlines()
+    assert lines[0].startswith(f"{path}:3: model.name: unknown model 'mpl'; did you mean 'mlp'?")
+    assert lines[1] == f"{path}:5: train.epochs: must be above 0, not 0"
+    assert lines[2] == f"{path}:6: train.optimizer.lerning_rate: unknown option; did you mean 'lr'?"
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("train",), 2, "needs the YAML file"),
+        (("train", "nowhere.yaml"), 2, "nowhere.yaml: No such file"),
+        (("train", "{blobs}", "--run-id", "../escape"), 2, "letters, digits"),
+        (("train", "{blobs}", "--set", "train.epochs"), 2, "must look like"),
+        (("train", "{blobs}", "--resume"), 1, "nothing to resume"),
+        (("train", "--resume", "{folder}"), 1, "not a run directory"),
+        (("train", "{blobs}", "--plugin", "nowhere.py"), 2, "no such Python file"),
+        (("train", "{blobs}", "--out", "{blobs}"), 1, "cannot make a run folder"),
+    ],
+)
+def test_mistakes_are_one_line(cli, blobs: Path, tmp_path: Path, monkeypatch, arguments, code, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cli(*(text.format(blobs=blobs, folder=tmp_path) for text in arguments))
+    assert done.code == code
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_existing_run_id_is_refused_and_left_alone(cli, trained: Path) -> None:
+    before = (trained / "history.jsonl").read_bytes()
+    done = cli("train", trained.parents[2] / "tiny.yaml", "--out", trained.parents[1], "--run-id", "one")
+    assert done.code == 1
+    assert "exists already" in done.err
+    assert (trained / "history.jsonl").read_bytes() == before
+
+
+def test_a_run_that_cannot_start_leaves_no_folder(cli, tmp_path: Path) -> None:
+    path = tmp_path / "folder.yaml"
+    path.write_text(f"name: folder\ndata: {{name: image_folder, root: {tmp_path}/none}}\nmodel: cnn\n")
+    done = cli("train", path, "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "none" in done.err
+    assert list((tmp_path / "out/folder").iterdir()) == []
+
+
+def test_resume_extends_a_finished_run(cli, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained.parents[1], tmp_path / "out")
+    config = trained.parents[2] / "tiny.yaml"
+    done = cli("train", config, "--out", tmp_path / "out", "--resume", "--set", "train.epochs=5")
+    assert done.code == 0
+    assert "resuming" in done.err
+    assert len((tmp_path / "out/tiny/one/history.jsonl").read_text().splitlines()) == 5
+
+
+def test_resume_lists_changed_options(cli, trained: Path) -> None:
+    config = trained.parents[2] / "tiny.yaml"
+    done = cli("train", config, "--resume", trained, "--set", "train.batch_size=64")
+    assert done.code == 2
+    assert "train.batch_size: 32 → 64" in done.err
+    assert "--force" in done.err

@@ -1,0 +1,96 @@
+"""Tiny experiments that every test can vary and run."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch; subprocesses inherit it
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clfkit.config import ExperimentConfig, load_config
+from clfkit.experiment import Listener, run_experiment
+from clfkit.progress import Quiet
+from clfkit.run import RunDirectory
+
+TINY = {
+    "blobs": """
+name: tiny
+seed: 7
+data: {name: blobs, samples: 200, classes: 3, std: 3.0}
+model: {name: mlp, hidden: [8], dropout: 0.3}
+train: {epochs: 4, batch_size: 32, optimizer: {name: adam, lr: 0.05}, device: cpu, threads: 1}
+plots: []
+""",
+    "moons": """
+name: tiny
+seed: 7
+data: {name: moons, samples: 200, noise: 0.3}
+model: {name: mlp, hidden: [8], dropout: 0.3}
+train: {epochs: 4, batch_size: 32, loss: bce_with_logits, device: cpu, threads: 1}
+plots: []
+""",
+    "digits": """
+name: tiny
+seed: 7
+data: {name: digits}
+model: {name: cnn, channels: [4, 8], dense: [16], dropout: 0.3, batch_norm: true}
+train: {epochs: 3, batch_size: 256, optimizer: {name: adam, lr: 0.01}, device: cpu, threads: 1}
+plots: []
+""",
+}
+"""140 train samples (5 steps an epoch) of blobs and moons; 1257 (5 steps) of digits."""
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """Makes tiny experiments in a folder and runs them."""
+
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        """Where runs are kept."""
+        return self.folder / "outputs"
+
+    def file(self, base: str = "blobs") -> Path:
+        """The YAML file of a tiny experiment."""
+        path = self.folder / f"{base}.yaml"
+        path.write_text(TINY[base])
+        return path
+
+    def config(self, base: str = "blobs", changes: Mapping[str, Any] | None = None) -> ExperimentConfig:
+        """A tiny experiment with options changed by dotted path."""
+        return load_config(self.file(base), changes or {})
+
+    def run(
+        self, config: ExperimentConfig | None = None, listener: Listener | None = None, run_id: str | None = None
+    ) -> RunDirectory:
+        """Run it to its end."""
+        config = config or self.config()
+        run = RunDirectory.create(self.out, config, run_id)
+        run_experiment(run, config, listener or Quiet())
+        return run
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path) -> Laboratory:
+    """A laboratory in a fresh folder."""
+    return Laboratory(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A finished run of the tiny blobs experiment, to be read only."""
+    return Laboratory(tmp_path_factory.mktemp("finished")).run(run_id="shared")
+
+
+@pytest.fixture(scope="session")
+def tiny_text() -> str:
+    """The YAML of the tiny blobs experiment."""
+    return TINY["blobs"]

@@ -1,0 +1,55 @@
+"""What must be instant does not load the heavy libraries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "torchvision", "matplotlib", "sklearn", "scipy", "pandas", "PIL")
+
+PROBE = """
+import sys
+sys.argv = ["clfkit", *sys.argv[1:]]
+code = 0
+try:
+    from clfkit.__main__ import main
+    main()
+except SystemExit as end:
+    code = end.code or 0
+print("LOADED", sorted({name.split(".")[0] for name in sys.modules} & set(%r)), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--help",), 0),
+        (("--version",), 0),
+        (("train", "--help"), 0),
+        (("validate", *(str(path) for path in sorted((ROOT / "configs").glob("*.yaml")))), 0),
+        (("validate", "configs/blobs.yaml", "--set", "train.epochs=0"), 2),
+        (("train", "configs/blobs.yaml", "--set", "model=unknown"), 2),
+        (("list",), 0),
+        (("show", "model", "cnn"), 0),
+        (("schema",), 0),
+        (("runs",), 0),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else str(value),
+)
+def test_nothing_heavy_is_imported(arguments: tuple[str, ...], code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE % (HEAVY,), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.splitlines()[-1] == "LOADED []"
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = f"import sys, clfkit; print(sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,417 @@
+"""A resumed run equals one that was never stopped, bit for bit; what cannot be continued is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clfkit.config import ExperimentConfig
+from clfkit.errors import CheckpointError, Interrupted, RunError, UsageError
+from clfkit.experiment import resumable_run, resume_run
+from clfkit.progress import Quiet
+from clfkit.registry import load_plugin
+from clfkit.run import RunDirectory
+
+
+class StopAt(Quiet):
+    """Raises a signal right after an optimizer step."""
+
+    def __init__(self, step: int, number: int = signal.SIGINT) -> None:
+        self.step, self.number = step, number
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def on_step(self, step: int) -> None:
+        if step == self.step:
+            signal.raise_signal(self.number)
+
+
+def remains(run: RunDirectory) -> dict[str, Any]:
+    """All that a run leaves but times: equal for runs that are equal bit for bit."""
+    found: dict[str, Any] = {
+        "steps": run.step_losses().tobytes(),
+        "history": [record.model_copy(update={"seconds": 0.0}) for record in run.history()],
+        "scores": {part: run.evaluation(part) for part in ("valid", "test")},
+        "predictions": {path.name: path.read_bytes() for path in (run.path / "predictions").iterdir()},
+    }
+    for kind in ("last", "best"):
+        folder = run.path / "checkpoints" / kind
+        found |= {f"{kind}/{path.name}": path.read_bytes() for path in folder.glob("*.safetensors")}
+        found[f"{kind}/state"] = run.checkpoint(kind).state  # type: ignore[arg-type]
+        records = run.checkpoint(kind).records  # type: ignore[arg-type]
+        found[f"{kind}/records"] = [record.model_copy(update={"seconds": 0.0}) for record in records]
+    return found
+
+
+def assert_equal(run: RunDirectory, other: RunDirectory) -> None:
+    """Fails naming the things in which two runs differ."""
+    mine, theirs = remains(run), remains(other)
+    assert mine.keys() == theirs.keys()
+    assert [key for key in mine if mine[key] != theirs[key]] == []
+
+
+def stopped_and_resumed(laboratory: Any, config: ExperimentConfig, stops: tuple[int, ...]) -> RunDirectory:
+    """Run an experiment that is interrupted after each of those steps, to its end."""
+    with pytest.raises(Interrupted):
+        laboratory.run(config, StopAt(stops[0]), "stopped")
+    run = RunDirectory(laboratory.out / config.name / "stopped")
+    for stop in stops[1:]:
+        with pytest.raises(Interrupted):
+            resume_run(run, StopAt(stop))
+    assert run.checkpoint("last").state.step == stops[-1]
+    assert run.status()["status"] == "interrupted"
+    resume_run(run, Quiet())
+    assert run.status()["status"] == "finished"
+    return run
+
+
+VECTORS: dict[str, dict[str, Any]] = {
+    "sgd": {"train.optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True}, "train.schedule": "cosine"},
+    "adam": {},
+    "adamw": {"train.optimizer": {"name": "adamw", "lr": 0.02}, "train.schedule": {"name": "cosine", "warmup": 1.5}},
+    "rmsprop": {
+        "train.optimizer": {"name": "rmsprop", "lr": 0.05, "momentum": 0.9},
+        "train.schedule": {"name": "plateau", "patience": 0, "factor": 0.5},
+        "train.epochs": 8,
+    },
+    "adagrad": {"train.optimizer": "adagrad", "train.schedule": {"name": "exponential", "gamma": 0.7}},
+    "one cycle": {"train.schedule": {"name": "one_cycle", "warmup": 0.5}},
+    "multistep": {"train.schedule": {"name": "multistep", "milestones": [1, 2]}},
+    "accumulate": {
+        "train.accumulate": 3,
+        "train.loss": {"name": "cross_entropy", "class_weights": "balanced", "label_smoothing": 0.1},
+        "train.optimizer": {"name": "sgd", "weight_decay": 0.01, "decoupled": True, "momentum": 0.5},
+    },
+    "clip": {"train.clip_norm": 0.1, "train.best": "valid.accuracy"},
+    "bf16": {"train.precision": "bf16"},
+    "batch norm": {"model.norm": "batch", "train.batch_size": 28},
+    "no valid split": {"data.split.valid": 0},
+    "full batch": {"train.batch_size": "full", "train.epochs": 14},
+    "steps": {"train.checkpoint_every": {"steps": 3}},
+    "rare": {"train.checkpoint_every": {"epochs": 3}},
+}
+
+
+@pytest.mark.parametrize("stops", [(5,), (7,), (3, 10, 13)], ids=["boundary", "middle", "thrice"])
+@pytest.mark.parametrize("changes", VECTORS.values(), ids=VECTORS)
+def test_resumed_equals_uninterrupted(laboratory: Any, changes: Mapping[str, Any], stops: tuple[int, ...]) -> None:
+    config = laboratory.config("blobs", changes)
+    assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
+
+
+@pytest.mark.parametrize("stops", [(5,), (7,)], ids=["boundary", "middle"])
+@pytest.mark.parametrize(
+    "optimizer", [{"name": "adam", "lr": 0.01}, {"name": "sgd", "momentum": 0.9}], ids=["adam", "sgd"]
+)
+def test_resumed_network_with_dropout_and_batch_norm(
+    laboratory: Any, optimizer: dict[str, Any], stops: tuple[int, ...]
+) -> None:
+    config = laboratory.config("digits", {"train.optimizer": optimizer, "train.schedule": "one_cycle"})
+    assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
+
+
+@pytest.mark.parametrize("stops", [(5,), (8, 10)])
+def test_resumed_two_class_loss(laboratory: Any, stops: tuple[int, ...]) -> None:
+    config = laboratory.config("moons", {"train.loss.class_weights": {"0": 2.0}})
+    assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
+
+
+EARLY = {"train.early_stopping": {"patience": 2}, "train.optimizer.lr": 0.5, "train.epochs": 60}
+
+
+@pytest.mark.parametrize("stops", [(5,), (7,), (10, 13)])
+def test_resumed_run_stops_early_at_the_same_epoch(laboratory: Any, stops: tuple[int, ...]) -> None:
+    config = laboratory.config("blobs", EARLY)
+    run = laboratory.run(config)
+    state = run.checkpoint("last").state
+    assert state.stopped_early and state.epoch < 60
+    assert_equal(stopped_and_resumed(laboratory, config, stops), run)
+
+
+def test_crash_after_early_stopping_trains_no_further(laboratory: Any) -> None:
+    run = laboratory.run(laboratory.config("blobs", EARLY))
+    before = remains(run)
+    run.set_status("failed", reason="the disk was full while drawing")
+    resume_run(run, Quiet())
+    assert remains(run) == before
+
+
+def test_every_step_is_a_good_place_to_stop(laboratory: Any) -> None:
+    config = laboratory.config("blobs", {"train.epochs": 2})
+    whole = laboratory.run(config)
+    assert_equal(stopped_and_resumed(laboratory, config, tuple(range(1, 10))), whole)
+
+
+def test_signal_in_the_last_step_does_not_stop_a_finished_run(laboratory: Any) -> None:
+    config = laboratory.config("blobs", {"train.epochs": 2})
+    assert_equal(laboratory.run(config, StopAt(10)), laboratory.run(config))
+
+
+def test_second_signal_stops_at_once_and_the_run_can_go_on(laboratory: Any) -> None:
+    class Twice(StopAt):
+        def on_step(self, step: int) -> None:
+            super().on_step(step)
+            super().on_step(step)
+
+    config = laboratory.config()
+    with pytest.raises(KeyboardInterrupt):
+        laboratory.run(config, Twice(12), "stopped")
+    run = RunDirectory(laboratory.out / "tiny" / "stopped")
+    assert run.status()["status"] == "interrupted"
+    assert run.checkpoint("last").state.step == 10
+    resume_run(run, Quiet())
+    assert_equal(run, laboratory.run(config))
+
+
+def test_term_signal_is_named(laboratory: Any) -> None:
+    with pytest.raises(Interrupted) as stopped:
+        laboratory.run(None, StopAt(6, signal.SIGTERM))
+    assert stopped.value.exit_code == 143
+
+
+def test_lost_best_checkpoint_between_two_writes_is_made_again(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`best` is written before `last`: after a crash between the two, `best` is ahead of the state to go on from."""
+    config = laboratory.config()
+    save = RunDirectory.save_checkpoint
+
+    def crash(self: RunDirectory, kind: Any, checkpoint: Any) -> None:
+        if kind == "last" and checkpoint.state.epoch == 3:
+            raise MemoryError
+        save(self, kind, checkpoint)
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(RunDirectory, "save_checkpoint", crash)
+        laboratory.run(config, None, "crashed")
+    run = RunDirectory(laboratory.out / "tiny" / "crashed")
+    assert run.status()["status"] == "crashed"
+    assert run.checkpoint("last").state.epoch == 2
+    resume_run(run, Quiet())
+    assert_equal(run, laboratory.run(config))
+
+
+# What may change between the two halves of a run
+
+
+def test_more_epochs_extend_a_finished_run(laboratory: Any) -> None:
+    longer = laboratory.config("blobs", {"train.epochs": 6})
+    run = laboratory.run(laboratory.config())
+    assert resumable_run(laboratory.out, longer) == run
+    resume_run(run, Quiet(), longer)
+    assert len(run.history()) == 6
+    assert run.config() == longer
+    assert_equal(run, laboratory.run(longer))
+
+
+def test_nothing_left_to_do_is_said(laboratory: Any) -> None:
+    run = laboratory.run()
+    before = remains(run)
+    with pytest.raises(RunError, match=r"nothing left to do.*epoch 4.*train\.epochs"):
+        resume_run(run, Quiet())
+    with pytest.raises(RunError, match=r"nothing to resume .* is finished"):
+        resumable_run(laboratory.out, laboratory.config())
+    assert remains(run) == before
+    assert run.status()["status"] == "finished"
+
+
+def test_more_epochs_do_not_undo_early_stopping_but_more_patience_does(laboratory: Any) -> None:
+    run = laboratory.run(laboratory.config("blobs", EARLY))
+    epochs = len(run.history())
+    with pytest.raises(RunError, match="stopped early"):
+        resume_run(run, Quiet(), laboratory.config("blobs", {**EARLY, "train.epochs": 90}))
+    assert run.config().train.epochs == 60
+    patient = laboratory.config("blobs", {**EARLY, "train.early_stopping": {"patience": 4}})
+    resume_run(run, Quiet(), patient, force=True)
+    assert len(run.history()) > epochs
+    assert_equal(run, laboratory.run(patient))
+
+
+@pytest.fixture
+def stopped(laboratory: Any) -> RunDirectory:
+    """A run that was interrupted in the middle of its second epoch."""
+    with pytest.raises(Interrupted):
+        laboratory.run(None, StopAt(7), "stopped")
+    return RunDirectory(laboratory.out / "tiny" / "stopped")
+
+
+def test_changed_options_are_refused_and_listed(laboratory: Any, stopped: RunDirectory) -> None:
+    before = {path: path.read_bytes() for path in stopped.path.rglob("*.*") if path.is_file()}
+    changed = laboratory.config("blobs", {"train.optimizer.lr": 0.02, "train.clip_norm": 1.0, "train.epochs": 9})
+    with pytest.raises(UsageError) as refused:
+        resume_run(stopped, Quiet(), changed)
+    message = str(refused.value)
+    assert "train.optimizer.lr: 0.05 → 0.02" in message
+    assert "train.clip_norm" in message
+    assert "train.epochs" not in message
+    assert "--force" in message
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_fewer_epochs_are_a_change_like_any_other(laboratory: Any, stopped: RunDirectory) -> None:
+    with pytest.raises(UsageError, match="train.epochs: 4 → 3"):
+        resume_run(stopped, Quiet(), laboratory.config("blobs", {"train.epochs": 3}))
+
+
+FORCED: dict[str, dict[str, Any]] = {
+    "rate": {"train.optimizer.lr": 0.02},
+    "another optimizer": {"train.optimizer": "sgd"},
+    "momentum": {"train.optimizer": {"name": "rmsprop", "momentum": 0.9}},
+    "smaller batches": {"train.batch_size": 16},
+    "one batch": {"train.batch_size": "full"},
+    "fewer epochs": {"train.epochs": 2},
+    "loss": {"train.loss.label_smoothing": 0.1},
+}
+
+
+@pytest.mark.parametrize("changes", FORCED.values(), ids=FORCED)
+def test_force_goes_on_with_changed_options(laboratory: Any, stopped: RunDirectory, changes: dict[str, Any]) -> None:
+    changed = laboratory.config("blobs", changes)
+    resume_run(stopped, Quiet(), changed, force=True)
+    assert stopped.config() == changed
+    assert stopped.status()["status"] == "finished"
+    assert len(stopped.history()) == changed.train.epochs
+    assert len(stopped.step_losses()) == stopped.checkpoint("last").state.step or "batch_size" in str(changes)
+
+
+def test_forced_optimizer_with_other_state(laboratory: Any) -> None:
+    with pytest.raises(Interrupted):
+        laboratory.run(laboratory.config("blobs", {"train.optimizer": {"name": "rmsprop"}}), StopAt(7), "stopped")
+    run = RunDirectory(laboratory.out / "tiny" / "stopped")
+    resume_run(run, Quiet(), laboratory.config("blobs", {"train.optimizer": {"name": "adam"}}), force=True)
+    assert any(key.endswith("exp_avg_sq") for key in run.checkpoint("last").optimizer)
+
+
+def test_another_network_is_refused_even_with_force(laboratory: Any, stopped: RunDirectory) -> None:
+    before = stopped.config()
+    with pytest.raises(CheckpointError, match="weights are those of another model"):
+        resume_run(stopped, Quiet(), laboratory.config("blobs", {"model.hidden": [9]}), force=True)
+    assert stopped.config() == before
+
+
+@pytest.mark.parametrize("changes", [{"data.std": 3.1}, {"data.split.valid": 0.2}, {"data.samples": 201}])
+def test_changed_data_are_refused_even_with_force(
+    laboratory: Any, stopped: RunDirectory, changes: dict[str, Any]
+) -> None:
+    before = stopped.config()
+    with pytest.raises(RunError, match="the data changed"):
+        resume_run(stopped, Quiet(), laboratory.config("blobs", changes), force=True)
+    assert stopped.config() == before
+    resume_run(stopped, Quiet())
+
+
+def test_changed_data_file_is_refused(laboratory: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    file = tmp_path / "points.csv"
+    rows = [f"{a:.3f},{b:.3f},{'yes' if a + b > 0 else 'no'}" for a, b in rng.normal(size=(120, 2))]
+    file.write_text("\n".join(["a,b,label", *rows]))
+    changes = {"data": {"name": "table", "root": str(file)}}
+    with pytest.raises(Interrupted):
+        laboratory.run(laboratory.config("blobs", changes), StopAt(4), "stopped")
+    file.write_text("\n".join(["a,b,label", *rows[:-1], "9.0,9.0,no"]))
+    with pytest.raises(RunError, match="the data changed"):
+        resume_run(RunDirectory(laboratory.out / "tiny" / "stopped"), Quiet())
+
+
+def test_run_without_checkpoint_cannot_be_resumed(laboratory: Any) -> None:
+    run = RunDirectory.create(laboratory.out, laboratory.config(), "empty")
+    with pytest.raises(CheckpointError, match="no last checkpoint"):
+        resume_run(run, Quiet())
+
+
+def test_damaged_checkpoint_is_refused(stopped: RunDirectory) -> None:
+    weights = stopped.path / "checkpoints" / "last" / "optimizer.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"optimizer\.safetensors is damaged"):
+        resume_run(stopped, Quiet())
+
+
+def test_run_in_use_is_refused(stopped: RunDirectory) -> None:
+    with stopped.lock(), pytest.raises(RunError, match="in use"):
+        resume_run(stopped, Quiet())
+
+
+# The real program, ended by real signals
+
+PLUGIN = '''
+import os, signal
+from clfkit.components import schedules
+from clfkit.schedules import Progress, Schedule
+
+@schedules.register("ambush")
+def ambush() -> Schedule:
+    """Constant; ends its own process at the step that the environment names."""
+    def factor(progress: Progress) -> float:
+        if progress.step == int(os.environ.get("AMBUSH_STEP", "-1")):
+            os.kill(os.getpid(), int(os.environ["AMBUSH_SIGNAL"]))
+        return 1.0
+    return factor
+'''
+
+
+def clfkit(*arguments: object, cwd: Path, step: int = -1, number: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command line; it signals itself when the optimizer step `step` begins."""
+    environment = {**os.environ, "AMBUSH_STEP": str(step), "AMBUSH_SIGNAL": str(int(number))}
+    command = [sys.executable, "-m", "clfkit", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def ambushed(tmp_path_factory: pytest.TempPathFactory, tiny_text: str) -> Path:
+    """A folder with an experiment, its plugin, and the run of it that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("ambush")
+    (folder / "ambush.py").write_text(PLUGIN)
+    text = tiny_text.replace("threads: 1", "threads: 1, schedule: ambush, checkpoint_every: {steps: 4}")
+    (folder / "tiny.yaml").write_text(text)
+    done = clfkit("train", "tiny.yaml", "--plugin", "ambush.py", "--out", "out", "--run-id", "whole", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    load_plugin(folder / "ambush.py")
+    return folder
+
+
+def ambush(folder: Path, run_id: str, step: int, number: int) -> tuple[subprocess.CompletedProcess[str], RunDirectory]:
+    arguments = ("train", "tiny.yaml", "--plugin", "ambush.py", "--out", "out", "--run-id", run_id)
+    done = clfkit(*arguments, cwd=folder, step=step, number=number)
+    return done, RunDirectory(folder / "out" / "tiny" / run_id)
+
+
+def test_interrupted_program_says_how_to_go_on_and_does(ambushed: Path) -> None:
+    done, run = ambush(ambushed, "int", step=6, number=signal.SIGINT)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert run.checkpoint("last").state.step == 7
+    command = next(line for line in done.stderr.splitlines() if "--resume" in line).split()
+    assert command == ["clfkit", "train", "--resume", "out/tiny/int", "--plugin", "ambush.py"]
+    resumed = clfkit(*command[1:], cwd=ambushed)
+    assert resumed.returncode == 0, resumed.stderr
+    assert_equal(run, RunDirectory(ambushed / "out" / "tiny" / "whole"))
+
+
+def test_terminated_program_keeps_its_checkpoint(ambushed: Path) -> None:
+    done, run = ambush(ambushed, "term", step=11, number=signal.SIGTERM)
+    assert done.returncode == 143, done.stderr
+    assert json.loads((run.path / "status.json").read_text())["status"] == "interrupted"
+    resume_run(run, Quiet())
+    assert_equal(run, RunDirectory(ambushed / "out" / "tiny" / "whole"))
+
+
+def test_killed_program_goes_on_from_its_last_checkpoint(ambushed: Path) -> None:
+    done, run = ambush(ambushed, "kill", step=8, number=signal.SIGKILL)
+    assert done.returncode == -signal.SIGKILL
+    assert run.status()["status"] == "crashed"
+    assert run.checkpoint("last").state.step == 8
+    resume_run(run, Quiet())
+    assert_equal(run, RunDirectory(ambushed / "out" / "tiny" / "whole"))
