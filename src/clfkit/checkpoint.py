@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from clfkit import __version__
@@ -96,7 +97,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             records=read_records(contents["history.jsonl"].decode().splitlines()),
             **{name: _arrays(folder, name, contents) for name in ARRAY_FILES},
         )
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+    except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{folder}: not a checkpoint of clfkit: {_first_line(error)}") from None
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
@@ -131,7 +132,8 @@ def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
     for name in ARRAY_FILES:
         arrays: Arrays = getattr(checkpoint, name)
         if arrays or name == "model":
-            yield f"{name}.safetensors", save(arrays)
+            # safetensors writes the bytes as they lie in memory, which a transposed view has in another order.
+            yield f"{name}.safetensors", save({key: np.asarray(array, order="C") for key, array in arrays.items()})
 
 
 def _verified(folder: Path) -> Mapping[str, bytes]:
@@ -151,7 +153,7 @@ def _verified(folder: Path) -> Mapping[str, bytes]:
         raise CheckpointError(f"{folder}: not a complete checkpoint, {Path(error.filename).name} is missing") from None
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be read: {error.strerror or error}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CheckpointError(f"{folder}: {MANIFEST} is damaged") from None
     return contents
 

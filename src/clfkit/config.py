@@ -231,7 +231,7 @@ def changed_options(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
 def config_schema() -> dict[str, Any]:
     """JSON Schema of the YAML file, for completion and checks in editors."""
     schema = ExperimentConfig.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "clfkit experiment", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "clfkit experiment"}
 
 
 def _overrides(given: Sequence[str] | Mapping[str, Any], faults: list[Fault]) -> Iterator[tuple[str, Any, str]]:

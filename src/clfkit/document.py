@@ -55,6 +55,7 @@ class Document:
             else:
                 message = f"is {shown(inner)}, which has no options"
                 raise ConfigError([Fault(place, dotted(path[: depth + 1]), message)])
+            self.places.setdefault(path[: depth + 1], place)
             group[key] = inner
             group = inner
         group[path[-1]] = value
@@ -181,7 +182,7 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     lines = text.splitlines()
     line = lines[at.line] if at.line < len(lines) else ""
     if "'\\t'" in problem or "\t" in line[: len(line) - len(line.lstrip())]:
-        return at.line, "a tab in the indentation; use spaces"
+        return at.line, "a tab; YAML takes only spaces here"
     if "undefined alias" in problem:
         return at.line, f"{printable(problem)} (an * at the start of a text needs quotes)"
     for mark, wordings in ((begun, _BEGUN), (at, _ENDED)):

@@ -137,8 +137,11 @@ def shown(value: object, limit: int = 60) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "a group of options"
-    text = f"[{', '.join(map(shown, value))}]" if isinstance(value, (list, tuple)) else repr(value)
+        text = f"{{{', '.join(f'{printable(str(key))}: {shown(item)}' for key, item in value.items())}}}"
+    elif isinstance(value, (list, tuple)):
+        text = f"[{', '.join(map(shown, value))}]"
+    else:
+        text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -149,6 +152,8 @@ def _raise_in_plain_words(error: ValidationError, model: type[Options]) -> NoRet
     for line in found:
         if line["type"] == "missing" and line["loc"][-1] in typos:
             continue  # the fault of the misspelled key names this one
+        if line["type"] == "too_short" and any(_inside(other["loc"], line["loc"]) for other in found):
+            continue  # pydantic did not count the entries that have faults of their own
         if line["type"] == "clfkit":
             message = line["msg"]
         elif line["type"] == "extra_forbidden":
@@ -157,6 +162,10 @@ def _raise_in_plain_words(error: ValidationError, model: type[Options]) -> NoRet
             message = _explain(line["type"], line["msg"], line["input"], line.get("ctx", {}))
         lines.append(InitErrorDetails(type=fault(message), loc=line["loc"], input=line["input"]))
     raise ValidationError.from_exception_data(model.__name__, lines) from None
+
+
+def _inside(path: tuple[str | int, ...], group: tuple[str | int, ...]) -> bool:
+    return len(path) > len(group) and path[: len(group)] == group
 
 
 _KINDS = {
@@ -175,6 +184,8 @@ def _explain(kind: str, text: str, value: object, context: dict[str, Any]) -> st
     """One pydantic error in the words of a user."""
     if kind == "string_type" and isinstance(value, (bool, int, float)):
         return f"must be text, not {shown(value)}; quotes make it text"
+    if kind == "invalid_key":
+        return f"a key must be text, not {shown(value)}"
     if kind == "missing":
         return "missing; it has no default"
     if kind in ("int_type", "float_type") and isinstance(value, str) and _NUMBER.fullmatch(value):
@@ -196,5 +207,6 @@ def _explain(kind: str, text: str, value: object, context: dict[str, Any]) -> st
     if kind in ("too_short", "too_long"):
         least = kind == "too_short"
         limit = f"at least {context['min_length']}" if least else f"at most {context['max_length']}"
-        return f"must have {limit} entries, not {context['actual_length']}"
+        noun = "entry" if limit.endswith(" 1") else "entries"
+        return f"must have {limit} {noun}, not {context['actual_length']}"
     return f"{text[:1].lower()}{text[1:]}, not {shown(value)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -201,7 +202,8 @@ class Trainer:
     def _stop_at(self, signal_number: int) -> None:
         if self._saved != self.state:
             self._checkpoint()
-        raise Interrupted(f"stopped by signal {signal_number} at step {self.state.step}", signal_number)
+        name = signal.Signals(signal_number).name
+        raise Interrupted(f"stopped by {name} at step {self.state.step:,}", signal_number)
 
     def _advance(self, **changes: object) -> None:
         self.state = self.state.model_copy(update=changes)

@@ -25,9 +25,7 @@ from clfkit.registry import Component
 NAN = float("nan")
 
 
-def predictions(
-    labels: list[int], probabilities: list[list[float]] | np.ndarray, classes: int
-) -> Predictions:
+def predictions(labels: list[int], probabilities: list[list[float]] | np.ndarray, classes: int) -> Predictions:
     return Predictions(
         np.array(labels, dtype=np.int64),
         np.asarray(probabilities, dtype=np.float32).reshape(len(labels), classes),

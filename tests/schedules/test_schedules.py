@@ -76,9 +76,7 @@ def test_schedules_by_epoch_match_torch(name: str, options: dict[str, Any], make
         (
             "one_cycle",
             {"pct_start": 0.25, "div_factor": 10.0, "final_div_factor": 100.0},
-            lambda o: peers.OneCycleLR(
-                o, 1.0, total_steps=TOTAL, pct_start=0.25, div_factor=10, final_div_factor=100
-            ),
+            lambda o: peers.OneCycleLR(o, 1.0, total_steps=TOTAL, pct_start=0.25, div_factor=10, final_div_factor=100),
         ),
         (
             "one_cycle",
@@ -176,9 +174,7 @@ def test_the_order_of_calls_does_not_matter(name: str) -> None:
     in_order = [schedule(progress) for progress in run]
     shuffled = random.Random(0).sample(range(TOTAL), TOTAL)
     assert [schedule(run[step]) for step in shuffled] == [in_order[step] for step in shuffled]
-    assert all(
-        build_schedule(component)(progress) == factor for progress, factor in zip(run, in_order, strict=True)
-    )
+    assert all(build_schedule(component)(progress) == factor for progress, factor in zip(run, in_order, strict=True))
     assert all(0 <= factor <= 1 for factor in in_order)
 
 

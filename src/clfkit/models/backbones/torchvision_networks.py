@@ -22,6 +22,10 @@ NAMES = (
     "shufflenet_v2_x1_0", "regnet_y_400mf", "regnet_y_3_2gf",
 )  # fmt: skip
 CLASSIFIERS = ("avgpool", "fc", "classifier")  # the parts behind the feature maps, by torchvision's names
+# What torch's reader, which runs no pickled code, trips over in bytes that are no pickle.
+GARBAGE = (
+    OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError, RuntimeError,
+)  # fmt: skip
 
 
 def _register(name: str) -> Callable[..., nn.Module]:
@@ -75,6 +79,7 @@ def _backbone(name: str, weights: str | None) -> nn.Module:
 def _load(network: nn.Module, path: Path, name: str) -> None:
     """Load a state dict as plain tensors; a classifier of another size is left out, anything else must fit."""
     import pickle
+    import struct
 
     import torch
     from safetensors import SafetensorError
@@ -86,7 +91,7 @@ def _load(network: nn.Module, path: Path, name: str) -> None:
             if path.suffix == ".safetensors"
             else torch.load(path, weights_only=True, map_location="cpu")
         )
-    except (OSError, EOFError, ValueError, SafetensorError, pickle.UnpicklingError, RuntimeError) as error:
+    except (SafetensorError, pickle.UnpicklingError, struct.error, *GARBAGE) as error:
         raise ModelError(f"backbone {name!r}: weights {path} cannot be read: {_first_line(error)}") from None
     if not isinstance(state, Mapping):
         raise ModelError(f"backbone {name!r}: weights {path} hold no state dict (tensors by name)")
