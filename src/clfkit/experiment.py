@@ -102,8 +102,10 @@ def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
 
 def _refuse_changes(run: RunDirectory, before: ExperimentConfig, config: ExperimentConfig, force: bool) -> None:
     changes = changed_options(before, config)
-    longer = config.train.epochs > before.train.epochs
-    serious = [change for change in changes if not (longer and change.startswith("train.epochs:"))]
+    harmless = ["data.root", "data.download"]  # the fingerprint tells whether the samples are the same
+    if config.train.epochs > before.train.epochs:
+        harmless.append("train.epochs")
+    serious = [change for change in changes if change.split(": ")[0] not in harmless]
     if serious and not force:
         raise UsageError(
             f"the options are not those that {run.path} was started with:\n  " + "\n  ".join(serious)

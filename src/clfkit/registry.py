@@ -128,9 +128,8 @@ class Registry(Generic[S]):
         name = options.pop("name", self.default)
         if name is None:
             typo = next((key for key in options if closest(key, ["name"])), None)
-            if typo is not None:
-                raise self._fault_at(typo, "unknown option; did you mean 'name'?")
-            raise self._fault_at("name", f"missing; {meant('', self.names())}")
+            message = "unknown option; did you mean 'name'?" if typo else f"missing; {meant('', self.names())}"
+            raise self._fault_at(typo or "name", message)
         if not isinstance(name, str):
             raise self._fault_at("name", f"must be the name of a {self.kind}, not {shown(name)}")
         try:
@@ -151,35 +150,26 @@ class Registry(Generic[S]):
 
     def path_to(self, option: str) -> str | None:
         """Dotted path to an option of that name in any of the components, or None."""
-        for name in self.names():
-            path = self._entries[name].options.path_to(option)
-            if path:
-                return path
-        return None
+        paths = (self._entries[name].options.path_to(option) for name in self.names())
+        return next(filter(None, paths), None)
 
     def _fault_at(self, key: str, message: str) -> ValidationError:
-        line = InitErrorDetails(type=fault(message), loc=(key,), input=None)
+        line: InitErrorDetails = {"type": fault(message), "loc": (key,), "input": None}
         return ValidationError.from_exception_data(self.kind, [line])
 
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True  # before the imports: a module may look something up in this registry
-        try:
-            folder = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(folder.__path__):
-                if not module.name.startswith("_"):
-                    importlib.import_module(f"{self.package}.{module.name}")
-            load_entry_points()
-        except BaseException:
-            self._discovered = False  # the next look-up meets the same error, not half a registry
-            raise
+        folder = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(folder.__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{self.package}.{module.name}")
+        load_entry_points()
+        self._discovered = True  # last: after a failed import the next look-up fails too, instead of finding half
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.parse,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value.plain()),
-        )
+        to_plain = core_schema.plain_serializer_function_ser_schema(lambda value: value.plain())
+        return core_schema.no_info_plain_validator_function(self.parse, serialization=to_plain)
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
@@ -192,8 +182,7 @@ class Registry(Generic[S]):
             while "$ref" in inner:
                 inner = dict(handler.resolve_ref_schema(inner))
             inner["properties"] = {"name": {"const": name}, **inner.get("properties", {})}
-            inner["description"] = entry.summary
-            inner["title"] = name
+            inner |= {"title": name, "description": entry.summary}
             if self.default != name:
                 inner["required"] = ["name", *inner.get("required", [])]
             choices.append(inner)
@@ -264,10 +253,8 @@ def _options_of(function: Callable[..., Any], name: str, registry: Registry[S]) 
     fields: dict[str, Any] = {}
     for parameter in parameters:
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[parameter.name] = (
-            annotations[parameter.name],
-            Field(default, description=texts.get(parameter.name), validate_default=True),
-        )
+        field = Field(default, description=texts.get(parameter.name), validate_default=True)
+        fields[parameter.name] = (annotations[parameter.name], field)
     attributes = {"__module__": __name__, "component": name, "registry": registry}
     base: Any = type(registry.shared.__name__, (_ComponentOptions, registry.shared), attributes)
     return create_model(f"{registry.kind}_{name}", __base__=base, **fields), tuple(fields)
@@ -305,8 +292,7 @@ def _described(function: Callable[..., Any]) -> dict[str, str]:
     for line in doc.split("\nOptions:\n")[1].splitlines():
         if line and not line.startswith(" "):
             break
-        start = re.match(r"    (\w+): (.*)", line)
-        if start:
+        if start := re.match(r"    (\w+): (.*)", line):
             name = start[1]
             texts[name] = start[2]
         elif name and line.strip():

@@ -162,7 +162,8 @@ EVERY: dict[str, dict[str, Any]] = {
 
 
 def test_every_schedule_is_tested_here() -> None:
-    assert schedules.names() == sorted(EVERY)
+    ours = [name for name in schedules.names() if schedules.entry(name).function.__module__.startswith("clfkit.")]
+    assert ours == sorted(EVERY)
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,19 +59,23 @@ def train(
             if wanted is None and overrides:
                 wanted = _with_overrides(run, overrides)
             experiment.resume_run(run, watch, wanted, force=force)
-    except Interrupted as signal:
-        kept = run is not None and run.checkpoint_path("last")
-        plugins = "".join(f" --plugin {path}" for path in plugin)
-        how = (
-            f"the checkpoint is kept. Continue with\n  clfkit train --resume {run.path}{plugins}"
-            if run and kept
-            else "nothing was kept"
-        )
-        raise Interrupted(f"{signal}; {how}", signal.exit_code - 128) from None
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; {_how_to_continue(run, plugin)}", stop.exit_code - 128) from None
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped at once; {_how_to_continue(run, plugin)}", signal.SIGINT) from None
     if as_json:
         typer.echo(json.dumps(result(run, "test" if run.evaluation("test") else "valid")))
     elif not quiet:
         _summarise(run)
+
+
+def _how_to_continue(run: RunDirectory | None, plugins: list[Path]) -> str:
+    """What was kept, and the command that goes on from there."""
+    if run is None or not run.checkpoint_path("last"):
+        return "nothing was kept"
+    return f"the checkpoint is kept. Continue with\n  clfkit train --resume {shlex.quote(str(run.path))}" + "".join(
+        f" --plugin {shlex.quote(str(path))}" for path in plugins
+    )
 
 
 def result(run: RunDirectory, split: str) -> dict[str, object]:

@@ -1,0 +1,110 @@
+"""Losses against torch's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
+
+from clfkit.components import losses
+from clfkit.data.bundle import ClassMap
+from clfkit.errors import DataError
+from clfkit.losses import Loss, build_loss
+
+COUNTS = np.array([10, 30, 60])
+
+
+def make(name: str, counts: Any = COUNTS, **options: Any) -> Loss:
+    classes = ClassMap(names=tuple("abc"[: len(counts)]))
+    return build_loss(losses.parse({"name": name, **options}), classes, np.asarray(counts))
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("weights", [None, {"a": 4.0, "b": 0.5}, "balanced"])
+def test_cross_entropy_is_torchs(generator: torch.Generator, smoothing: float, weights: Any) -> None:
+    logits = (5 * torch.randn(50, 3, generator=generator)).requires_grad_()
+    labels = torch.randint(0, 3, (50,), generator=generator)
+    vector = {None: [1.0, 1.0, 1.0], "balanced": [100 / 30, 100 / 90, 100 / 180]}.get(
+        weights if not isinstance(weights, dict) else "", [4.0, 0.5, 1.0]
+    )
+    peer = nn.CrossEntropyLoss(torch.tensor(vector), label_smoothing=smoothing)(logits, labels)
+    loss = make("cross_entropy", label_smoothing=smoothing, class_weights=weights)
+    total, weight = loss.torch(logits, labels)
+    assert_allclose((total / weight).item(), peer.item(), rtol=1e-5)
+    assert_allclose(float(loss.weight(labels)), float(weight))
+    (ours,) = torch.autograd.grad(total / weight, logits)
+    (theirs,) = torch.autograd.grad(peer, logits)
+    assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-7)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("weights", [None, {"b": 3.0}, {"a": 2.0, "b": 0.5}, "balanced"])
+def test_binary_cross_entropy_is_torchs(generator: torch.Generator, smoothing: float, weights: Any) -> None:
+    """Against BCEWithLogitsLoss of single samples, and for two-class targets against softmax of (0, z)."""
+    logits = 5 * torch.randn(50, 1, generator=generator)
+    labels = torch.randint(0, 2, (50,), generator=generator)
+    by_name = {"a": 1.0, "b": 1.0, **(weights if isinstance(weights, dict) else {})}
+    if weights == "balanced":
+        by_name = {"a": 100 / 40, "b": 100 / 160}
+    of_samples = torch.tensor([by_name["ab"[label]] for label in labels.tolist()])
+    targets = labels * (1 - smoothing) + smoothing / 2
+    singles = nn.BCEWithLogitsLoss(reduction="none")(logits[:, 0], targets)
+    loss = make("bce_with_logits", [20, 80], label_smoothing=smoothing, class_weights=weights)
+    total, weight = loss.torch(logits, labels)
+    assert_allclose(total.item(), (singles * of_samples).sum().item(), rtol=1e-5)
+    assert_allclose(float(weight), of_samples.sum().item(), rtol=1e-6)
+    if weights is None:
+        pairs = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        peer = nn.CrossEntropyLoss(label_smoothing=smoothing)(pairs, labels)
+        assert_allclose((total / weight).item(), peer.item(), rtol=1e-5)
+
+
+def test_extreme_logits_stay_finite() -> None:
+    for name, logits, counts in (
+        ("cross_entropy", [[1e4, -1e4, 0.0]], COUNTS),
+        ("bce_with_logits", [[-1e4]], [1, 1]),
+    ):
+        loss = make(name, counts)
+        total, _ = loss.torch(torch.tensor(logits), torch.tensor([1]))
+        assert torch.isfinite(total)
+        assert torch.isfinite(loss.probabilities(torch.tensor(logits))).all()
+
+
+def test_probabilities_and_predictions_agree(generator: torch.Generator) -> None:
+    three = torch.randn(20, 3, generator=generator)
+    one = torch.randn(20, 1, generator=generator)
+    for loss, logits, classes in ((make("cross_entropy"), three, 3), (make("bce_with_logits", [1, 1]), one, 2)):
+        probabilities = loss.probabilities(logits)
+        assert probabilities.shape == (20, classes)
+        assert_allclose(probabilities.sum(dim=1).numpy(), 1, atol=1e-6)
+        assert_array_equal(probabilities.argmax(dim=1).numpy(), loss.predicted(logits).numpy())
+    assert make("cross_entropy").outputs == 3
+    assert make("bce_with_logits", [1, 1]).outputs == 1
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = np.repeat([0, 1, 2], COUNTS)
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    loss = make("cross_entropy", class_weights="balanced")
+    assert_allclose([float(loss.weight(torch.tensor([k]))) for k in range(3)], expected, rtol=1e-6)
+
+
+def test_unknown_class_is_named() -> None:
+    with pytest.raises(DataError, match=r"class_weights: no class 'z'; the data has 'a', 'b', 'c'"):
+        make("cross_entropy", class_weights={"a": 1.0, "z": 2.0})
+
+
+def test_one_logit_needs_two_classes() -> None:
+    with pytest.raises(DataError, match="needs 2 classes, and the data has 3"):
+        make("bce_with_logits")

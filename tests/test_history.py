@@ -1,0 +1,85 @@
+"""Records, state and the watch over a metric."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clfkit.history import EpochRecord, TrainState, Watch, as_lines, oriented, read_records
+
+
+def record(epoch: int = 1, **values: float | None) -> EpochRecord:
+    return EpochRecord(
+        **{"epoch": epoch, "step": epoch, "lr": 0.1, "train_loss": 1.0, "train_accuracy": 0.5, "seconds": 0.0, **values}  # type: ignore[arg-type]
+    )
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3))
+def test_records_survive_the_file_bit_for_bit(values: list[float]) -> None:
+    records = (record(1, train_loss=values[0], valid_loss=values[1], lr=values[2]), record(2))
+    assert read_records(as_lines(records).decode().splitlines()) == records
+
+
+def test_lines_have_the_names_of_the_documentation() -> None:
+    keys = {"epoch", "step", "lr", "train.loss", "train.accuracy", "valid.loss", "valid.accuracy", "seconds"}
+    assert json.loads(record().line()).keys() == keys
+    assert json.loads(record(valid_loss=math.nan).line())["valid.loss"] is None
+
+
+@pytest.mark.parametrize("line", ["{", "{}", "[1]", '{"epoch": 1}', record().line()[:-1], record().line() + "x"])
+def test_lines_that_are_none_are_refused(line: str) -> None:
+    with pytest.raises(ValueError):
+        read_records([line])
+
+
+def test_blank_lines_are_passed_over() -> None:
+    assert read_records(["", record().line(), "  "]) == (record(),)
+
+
+def test_values_are_found_by_metric() -> None:
+    assert record(valid_loss=0.25).value("valid.loss") == 0.25
+    assert record().value("valid.accuracy") is None
+
+
+def test_oriented_prefers_small_losses_and_large_accuracies() -> None:
+    assert oriented("valid.loss", 0.1) > oriented("valid.loss", 0.2)
+    assert oriented("valid.accuracy", 0.2) > oriented("valid.accuracy", 0.1)
+    assert oriented("valid.loss", math.nan) == oriented("valid.loss", None) == -math.inf
+    assert oriented("valid.loss", math.inf) == -math.inf
+
+
+def watched(values: list[float | None], metric: str = "valid.loss", delta: float = 0.0) -> tuple[list[bool], Watch]:
+    watch = Watch(metric, delta)
+    name = metric.replace(".", "_")
+    return [watch.see(record(epoch, **{name: value})) for epoch, value in enumerate(values, 1)], watch
+
+
+def test_watch_counts_epochs_since_the_best() -> None:
+    improved, watch = watched([1.0, 0.5, 0.5, 0.6, 0.4, 0.7])
+    assert improved == [True, True, False, False, True, False]
+    assert watch.since == 1
+    assert watch.values == [-1.0, -0.5, -0.5, -0.6, -0.4, -0.7]
+
+
+def test_small_changes_do_not_count_and_do_not_move_the_mark() -> None:
+    improved, watch = watched([1.0, 0.95, 0.91, 0.89], delta=0.1)
+    assert improved == [True, False, False, True]
+    assert watch.best == -0.89
+
+
+def test_nan_never_improves_but_the_first_epoch_always_does() -> None:
+    improved, watch = watched([math.nan, math.nan, 3.0, math.nan])
+    assert improved == [True, False, True, False]
+    assert watch.since == 1
+
+
+def test_state_refuses_what_cannot_be() -> None:
+    for broken in ({"epoch": -1}, {"position": "x"}, {"more": 1}):
+        with pytest.raises(ValueError):
+            TrainState.model_validate(broken)
+    state = TrainState(epoch=3, step=17, position=2, best_epoch=1, best_value=0.1 + 0.2, seconds=1.25)
+    assert TrainState.model_validate_json(state.model_dump_json()) == state

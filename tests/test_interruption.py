@@ -1,0 +1,55 @@
+"""Signals are noted, not obeyed at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from clfkit.interruption import Interruption
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_signal_is_noted_and_told(number: int) -> None:
+    heard: list[int] = []
+    with Interruption(heard.append) as interruption:
+        assert interruption.signal_number is None
+        signal.raise_signal(number)
+        assert interruption.signal_number == number
+    assert heard == [number]
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_second_interrupt_stops_at_once(first: int) -> None:
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        signal.raise_signal(first)
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_terminating_twice_still_waits_for_the_checkpoint() -> None:
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    assert interruption.signal_number == signal.SIGTERM
+
+
+def test_handlers_are_put_back_after_an_error_too() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ZeroDivisionError), Interruption():
+        assert signal.getsignal(signal.SIGINT) != before[0]
+        raise ZeroDivisionError
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_other_threads_train_without_handlers() -> None:
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def work() -> None:
+        with Interruption():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
