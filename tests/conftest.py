@@ -6,7 +6,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch; subprocesses inherit it
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,3 +94,11 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 def tiny_text() -> str:
     """The YAML of the tiny blobs experiment."""
     return TINY["blobs"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hasty_disk() -> Iterator[None]:
+    """Nobody pulls the plug during tests, so that waiting for the disk would only make them slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield

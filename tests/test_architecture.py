@@ -145,7 +145,12 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         for name in MODULES
         if heavy & {full.split(".")[0] for full in imported(name, deep=False)} and not name.startswith("plots._")
     }
-    assert found == {"engines.pytorch.device", "engines.pytorch.engine", "engines.pytorch.feed", "engines.pytorch.state"}
+    assert found == {
+        "engines.pytorch.device",
+        "engines.pytorch.engine",
+        "engines.pytorch.feed",
+        "engines.pytorch.state",
+    }
 
 
 def test_torchvision_has_one_door() -> None:

@@ -165,7 +165,7 @@ def test_new_files_are_listed_with_their_options(extended: Path, tmp_path: Path)
 
 def test_plugin_file_adds_a_model_to_an_untouched_package(tmp_path: Path) -> None:
     """The plugin is needed again to load the checkpoint, and found under the same name."""
-    from clfkit.registry import load_plugin
+    from clfkit.plugins import load_plugin
 
     package = Path(clfkit.__file__).parent
     plugin = tmp_path / "my_net.py"
@@ -173,9 +173,7 @@ def test_plugin_file_adds_a_model_to_an_untouched_package(tmp_path: Path) -> Non
     text = EXPERIMENT.replace("MODEL", "quadratic_of_mine, wide: true").replace("stripes", "moons")
     text = text.replace(", optimizer: {name: signed}, schedule: {name: halving}", "").replace("losses_drawn", "curves")
     (tmp_path / "mine.yaml").write_text(text)
-    run(
-        "train", "mine.yaml", "--out", "out", "--run-id", "a", "--plugin", "my_net.py", package=package, cwd=tmp_path
-    )
+    run("train", "mine.yaml", "--out", "out", "--run-id", "a", "--plugin", "my_net.py", package=package, cwd=tmp_path)
     with pytest.raises(clfkit.errors.CheckpointError, match=r"quadratic_of_mine.*--plugin"):
         clfkit.load(tmp_path / "out" / "extended" / "a")
     load_plugin(plugin)

@@ -15,7 +15,8 @@ from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 from clfkit import components
 from clfkit.errors import UnknownName, UsageError
 from clfkit.options import Options, closest, meant, one_of, printable, shown
-from clfkit.registry import Component, Registry, load_plugin, plain
+from clfkit.plugins import load_plugin
+from clfkit.registry import Component, Registry, plain
 
 
 class Shared(Options):
@@ -230,7 +231,7 @@ def test_a_plugin_registers_its_components(tmp_path: Path) -> None:
     file.write_text(PLUGIN)
     assert (
         in_fresh_interpreter(
-            "from clfkit.registry import load_plugin\n"
+            "from clfkit.plugins import load_plugin\n"
             "from clfkit.components import metrics\n"
             f"load_plugin({str(file)!r}); load_plugin({str(file)!r})\n"
             "print('always_half' in metrics.names(), metrics.build(metrics.parse('always_half'), None))"

@@ -17,8 +17,8 @@ import pytest
 from clfkit.config import ExperimentConfig
 from clfkit.errors import CheckpointError, Interrupted, RunError, UsageError
 from clfkit.experiment import resumable_run, resume_run
+from clfkit.plugins import load_plugin
 from clfkit.progress import Quiet
-from clfkit.registry import load_plugin
 from clfkit.run import RunDirectory
 
 

@@ -32,7 +32,9 @@ def test_created_run_knows_its_config(laboratory: Any, run: RunDirectory) -> Non
     assert RunDirectory.open(run.path) == run
 
 
-@pytest.mark.parametrize("run_id", ["a/b", "../x", "..", ".", "", ".hidden", "-x", "a b", "x" * 101, "ä", "a\0", "C:\\x"])
+@pytest.mark.parametrize(
+    "run_id", ["a/b", "../x", "..", ".", "", ".hidden", "-x", "a b", "x" * 101, "ä", "a\0", "C:\\x"]
+)
 def test_run_id_that_is_no_plain_name_is_refused(laboratory: Any, run_id: str) -> None:
     with pytest.raises(UsageError, match="--run-id"):
         RunDirectory.create(laboratory.out, laboratory.config(), run_id)

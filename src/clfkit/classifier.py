@@ -56,7 +56,11 @@ class Classifier:
         if isinstance(inputs, (str, Path)):
             samples, _ = read_samples([Path(inputs)], self.spec)
             return self.engine.predict(samples)
-        return self.engine.predict(self._samples(np.asarray(inputs)))
+        try:
+            array = np.asarray(inputs)
+        except ValueError:
+            raise DataError(f"samples must all have the same shape, ({', '.join(map(str, self.spec.shape))})") from None
+        return self.engine.predict(self._samples(array))
 
     @property
     def classes(self) -> tuple[str, ...]:

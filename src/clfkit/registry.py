@@ -11,23 +11,21 @@ import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
 from pydantic_core import InitErrorDetails, core_schema
 
-from clfkit.errors import UnknownName, UsageError
+from clfkit.errors import UnknownName
 from clfkit.options import Options, closest, fault, meant, shown
+from clfkit.plugins import load_entry_points
 
 InputKind = Literal["vector", "image"]
 """What one sample is: a row of features, or a picture (channels × height × width)."""
 
 S = TypeVar("S", bound=Options)
 F = TypeVar("F", bound=Callable[..., Any])
-
-ENTRY_POINTS = "clfkit.plugins"
 
 
 @dataclass(frozen=True)
@@ -200,43 +198,6 @@ def plain(value: object) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
-
-
-def load_plugin(path: str | Path) -> None:
-    """Run a Python file given on the command line so that its decorators register components.
-
-    Raises UsageError when there is no such file. Errors inside the file are the author's to see, in full.
-    """
-    file = Path(path)
-    if not file.is_file() or file.suffix != ".py":
-        raise UsageError(f"--plugin {path}: no such Python file")
-    name = f"clfkit_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', str(file.resolve()))}"
-    if name in sys.modules:
-        return
-    specification = importlib.util.spec_from_file_location(name, file)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-
-
-_entry_points_loaded = False
-
-
-def load_entry_points() -> None:
-    """Import the installed packages that announce themselves under the entry point group `clfkit.plugins`."""
-    global _entry_points_loaded
-    if _entry_points_loaded:
-        return
-    _entry_points_loaded = True
-    from importlib.metadata import entry_points
-
-    for point in entry_points(group=ENTRY_POINTS):
-        point.load()
 
 
 def _options_of(function: Callable[..., Any], name: str, registry: Registry[S]) -> tuple[type[S], tuple[str, ...]]:

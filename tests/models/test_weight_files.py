@@ -37,9 +37,7 @@ WRITERS: dict[str, Callable[[Any, Path], None]] = {".safetensors": save_file, ".
 
 @pytest.mark.parametrize("suffix", WRITERS)
 @pytest.mark.parametrize("classifier", ["own", "another size", "none"])
-def test_weights_are_loaded(
-    state: dict[str, torch.Tensor], tmp_path: Path, suffix: str, classifier: str
-) -> None:
+def test_weights_are_loaded(state: dict[str, torch.Tensor], tmp_path: Path, suffix: str, classifier: str) -> None:
     given = {name: tensor for name, tensor in state.items() if classifier != "none" or "classifier" not in name}
     if classifier == "another size":
         given["classifier.1.weight"] = torch.zeros(7, 512, 1, 1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clfkit.registry import load_plugin
+from clfkit.plugins import load_plugin
 
 
 def _load_plugins(paths: list[Path]) -> list[Path]:

@@ -1,0 +1,44 @@
+"""Components from outside the package: files named on the command line, and installed entry points."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+from clfkit.errors import UsageError
+
+ENTRY_POINTS = "clfkit.plugins"
+
+
+def load_plugin(path: str | Path) -> None:
+    """Run a Python file given on the command line so that its decorators register components.
+
+    Raises UsageError when there is no such file. Errors inside the file are the author's to see, in full.
+    """
+    file = Path(path)
+    if not file.is_file() or file.suffix != ".py":
+        raise UsageError(f"--plugin {path}: no such Python file")
+    name = f"clfkit_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', str(file.resolve()))}"
+    if name in sys.modules:
+        return
+    specification = importlib.util.spec_from_file_location(name, file)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+
+
+@cache
+def load_entry_points() -> None:
+    """Import the installed packages that announce themselves under the entry point group `clfkit.plugins`."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS):
+        point.load()

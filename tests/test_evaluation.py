@@ -1,0 +1,78 @@
+"""Evaluation counts what the engine predicts."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from clfkit.classifier import load
+from clfkit.evaluation import evaluate, save_evaluation
+from clfkit.run import RunDirectory
+
+
+def test_evaluation_of_a_run_can_be_counted_again_from_its_predictions(finished_run: RunDirectory) -> None:
+    classifier = load(finished_run.path)
+    for part in ("valid", "test"):
+        stored = json.loads((finished_run.path / "evaluation" / f"{part}.json").read_text())
+        with np.load(finished_run.path / "predictions" / f"{part}.npz", allow_pickle=False) as arrays:
+            labels, probabilities = arrays["labels"], arrays["probabilities"]
+        assert probabilities.dtype == np.float16
+        assert stored["samples"] == len(labels) == len(classifier.bundle.part(part))  # type: ignore[arg-type]
+        predicted = probabilities.argmax(axis=1)
+        assert stored["metrics"]["accuracy"] == pytest.approx((predicted == labels).mean(), abs=0.02)
+        chosen = probabilities.astype(float)[np.arange(len(labels)), labels]
+        assert stored["metrics"]["loss"] == pytest.approx(-np.log(chosen).mean(), abs=0.01)
+        for index, name in enumerate(classifier.classes):
+            assert stored["classes"][name]["support"] == (labels == index).sum()
+    best = finished_run.history()[finished_run.checkpoint("best").state.best_epoch - 1]
+    valid = json.loads((finished_run.path / "evaluation" / "valid.json").read_text())["metrics"]
+    assert valid["accuracy"] == best.valid_accuracy
+    assert valid["loss"] == pytest.approx(best.valid_loss, rel=1e-6)
+
+
+def test_evaluating_again_gives_the_same_numbers(finished_run: RunDirectory) -> None:
+    classifier = load(finished_run.path)
+    again = evaluate(classifier.engine, classifier.bundle.test, "test", classifier.spec.classes)
+    assert again.as_json() == finished_run.evaluation("test")
+    assert (again.split, again.samples) == ("test", 40)
+
+
+def test_class_that_does_not_occur_is_undefined_not_zero(finished_run: RunDirectory, tmp_path: str) -> None:
+    import dataclasses
+    from pathlib import Path
+
+    classifier = load(finished_run.path)
+    test = classifier.bundle.test
+    at = np.flatnonzero(test.labels != 0)
+    rest = dataclasses.replace(test, inputs=np.asarray(test.inputs)[at], labels=test.labels[at], ids=test.ids[at])
+    evaluation = evaluate(classifier.engine, rest, "test", classifier.spec.classes)
+    assert np.isnan(evaluation.classes["0"]["recall"]) and evaluation.classes["0"]["support"] == 0
+    run = RunDirectory(Path(tmp_path))
+    save_evaluation(run, evaluation, rest.ids)
+    stored = run.evaluation("test")
+    assert stored is not None and stored["classes"]["0"]["recall"] is None
+    with np.load(run.path / "predictions" / "test.npz") as arrays:
+        assert arrays["ids"].tolist() == rest.ids.tolist()
+
+
+def test_test_split_is_read_after_training_only(laboratory: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine sees the test split once, with the best epoch's weights."""
+    from clfkit.engines.pytorch.engine import TorchEngine
+    from clfkit.progress import Quiet
+
+    events: list[str] = []
+    predict = TorchEngine.predict
+
+    class Watcher(Quiet):
+        def on_stop(self) -> None:
+            events.append("stop")
+
+    def watched(self: TorchEngine, inputs: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        events.append(f"predict {len(inputs)}")
+        return predict(self, inputs)
+
+    monkeypatch.setattr(TorchEngine, "predict", watched)
+    laboratory.run(None, Watcher())  # type: ignore[attr-defined]
+    assert events == ["stop", "predict 20", "predict 40"]

@@ -1,0 +1,151 @@
+"""What a run leaves behind, and that it follows from its config alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import clfkit
+from clfkit.errors import ConfigError, RunError, TrainingError
+from clfkit.experiment import resumable_run
+from clfkit.progress import Quiet
+from clfkit.run import RunDirectory
+
+
+def weights(run: RunDirectory, kind: str = "last") -> bytes:
+    return (run.path / "checkpoints" / kind / "model.safetensors").read_bytes()
+
+
+def test_run_leaves_what_the_documentation_lists(finished_run: RunDirectory) -> None:
+    names = {path.relative_to(finished_run.path).as_posix() for path in finished_run.path.rglob("*") if path.is_file()}
+    assert names >= {
+        "config.yaml", "environment.json", "history.jsonl", "status.json", "steps.f32",
+        "evaluation/valid.json", "evaluation/test.json", "predictions/valid.npz", "predictions/test.npz",
+        "checkpoints/last/optimizer.safetensors", "checkpoints/best/model.safetensors",
+        "checkpoints/initial/model.safetensors",
+    }  # fmt: skip
+    assert "checkpoints/best/optimizer.safetensors" not in names
+    assert not any(".tmp" in name or ".new" in name or ".old" in name for name in names)
+    assert len(finished_run.history()) == 4
+    assert len(finished_run.step_losses()) == 20
+    status = finished_run.status()
+    assert status["status"] == "finished" and 1 <= status["best_epoch"] <= 4
+    assert status["test.accuracy"] == finished_run.metrics()["accuracy"]
+    environment = json.loads((finished_run.path / "environment.json").read_text())
+    assert environment["clfkit"] == clfkit.__version__
+    assert environment["libraries"]["torch"].startswith(torch.__version__.split("+")[0])
+    assert environment["decisions"]["device"] == "cpu"
+
+
+def test_checkpoint_of_the_best_epoch_has_its_record(finished_run: RunDirectory) -> None:
+    best = finished_run.checkpoint("best")
+    assert best.state.epoch == best.state.best_epoch == best.records[-1].epoch
+    losses = [record.valid_loss for record in finished_run.history()]
+    assert best.state.best_epoch == int(np.argmin(losses)) + 1  # type: ignore[arg-type]
+    assert best.class_counts == finished_run.checkpoint("last").class_counts
+    assert sum(best.class_counts) == 140
+
+
+def test_same_config_gives_the_same_run_and_another_seed_another(laboratory: Any, finished_run: RunDirectory) -> None:
+    again = laboratory.run()
+    assert weights(again) == weights(finished_run)
+    assert weights(again, "best") == weights(finished_run, "best")
+    assert again.step_losses().tobytes() == finished_run.step_losses().tobytes()
+    other = laboratory.run(laboratory.config("blobs", {"seed": 8, "data.seed": 7}))
+    assert other.checkpoint("last").fingerprint == again.checkpoint("last").fingerprint
+    assert weights(other) != weights(again)
+    assert weights(other, "initial") != weights(again, "initial")
+
+
+def test_global_random_states_are_left_alone(laboratory: Any) -> None:
+    torch.manual_seed(3)
+    before, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[union-attr, index]  # noqa: NPY002
+    laboratory.run()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == legacy).all()  # type: ignore[index]  # noqa: NPY002
+
+
+def test_weights_do_not_depend_on_how_often_checkpoints_are_written(
+    laboratory: Any, finished_run: RunDirectory
+) -> None:
+    for every in ({"steps": 1}, {"steps": 7}, {"epochs": 4}):
+        run = laboratory.run(laboratory.config("blobs", {"train.checkpoint_every": every}))
+        assert weights(run) == weights(finished_run)
+        assert run.step_losses().tobytes() == finished_run.step_losses().tobytes()
+
+
+def test_pieces_and_threads_do_not_change_the_result_beyond_rounding(
+    laboratory: Any, finished_run: RunDirectory
+) -> None:
+    """Dropout draws other masks for other pieces, so this is without it."""
+    plain = laboratory.run(laboratory.config("blobs", {"model.dropout": 0.0})).checkpoint("last").model
+    cut = laboratory.run(laboratory.config("blobs", {"model.dropout": 0.0, "train.accumulate": 4}))
+    for name, array in cut.checkpoint("last").model.items():
+        np.testing.assert_allclose(array, plain[name], atol=1e-4)
+
+
+def test_diverging_run_keeps_its_last_good_checkpoint(laboratory: Any) -> None:
+    """The rate explodes after the first epoch."""
+    changes = {"train.optimizer": {"name": "sgd", "lr": 0.1}, "train.schedule": {"name": "exponential", "gamma": 1.0}}
+    good = laboratory.run(laboratory.config("blobs", {**changes, "train.epochs": 1}))
+    assert good.status()["status"] == "finished"
+    config = laboratory.config("blobs", {"train.optimizer": {"name": "sgd", "lr": 1e30}})
+    with pytest.raises(TrainingError, match=r"loss became .* at step \d+ \(epoch 1, learning rate 1e\+30\)"):
+        laboratory.run(config, None, "bad")
+    run = RunDirectory(laboratory.out / "tiny" / "bad")
+    assert run.status()["status"] == "failed"
+    assert run.checkpoint_path("last") is None
+
+
+def test_listener_hears_of_every_step_and_epoch(laboratory: Any) -> None:
+    class Diary(Quiet):
+        def __init__(self) -> None:
+            self.entries: list[Any] = []
+
+        def say(self, message: str) -> None:
+            self.entries.append(message)
+
+        def on_start(self, step: int, steps: int, epochs: int) -> None:
+            self.entries.append(("start", step, steps, epochs))
+
+        def on_step(self, step: int) -> None:
+            self.entries.append(step)
+
+        def on_epoch_end(self, record: Any, best: bool) -> None:
+            self.entries.append(("epoch", record.epoch))
+
+        def on_stop(self) -> None:
+            self.entries.append("stop")
+
+    diary = Diary()
+    laboratory.run(laboratory.config("blobs", {"train.epochs": 2}), diary)
+    told = diary.entries
+    assert told[0].startswith("tiny: 140 train, 20 valid, 40 test samples of 3 classes; mlp with 51 parameters")
+    assert told[1:] == [("start", 0, 10, 2), 1, 2, 3, 4, 5, ("epoch", 1), 6, 7, 8, 9, 10, ("epoch", 2), "stop"]
+
+
+def test_latest_unfinished_run_is_the_one_to_resume(laboratory: Any) -> None:
+    config = laboratory.config()
+    with pytest.raises(RunError, match="nothing to resume"):
+        resumable_run(laboratory.out, config)
+    runs = [laboratory.run(config, None, name) for name in ("a", "b")]
+    runs[0].set_status("failed")
+    assert resumable_run(laboratory.out, config) == runs[0]
+    runs[1].set_status("interrupted")
+    assert resumable_run(laboratory.out, config).id in ("a", "b")
+    RunDirectory.create(laboratory.out, config, "c")  # has no checkpoint yet
+    assert resumable_run(laboratory.out, config).id != "c"
+
+
+def test_train_from_python(laboratory: Any, finished_run: RunDirectory) -> None:
+    run = clfkit.train(laboratory.file(), {"train.epochs": 2}, out=laboratory.out, run_id="mine")
+    assert run.path == laboratory.out / "tiny" / "mine"
+    assert len(run.history()) == 2
+    with pytest.raises(ConfigError, match=r"train\.epochs"):
+        clfkit.train(laboratory.file(), {"train.epochs": 0}, out=laboratory.out)
+    with pytest.raises(RunError, match="exists already"):
+        clfkit.train(laboratory.file(), out=laboratory.out, run_id="mine")
