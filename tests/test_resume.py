@@ -260,7 +260,7 @@ def test_changed_options_are_refused_and_listed(laboratory: Any, stopped: RunDir
 
 
 def test_fewer_epochs_are_a_change_like_any_other(laboratory: Any, stopped: RunDirectory) -> None:
-    with pytest.raises(UsageError, match="train.epochs: 4 → 3"):
+    with pytest.raises(UsageError, match=r"train\.epochs: 4 → 3"):
         resume_run(stopped, Quiet(), laboratory.config("blobs", {"train.epochs": 3}))
 
 

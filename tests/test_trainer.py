@@ -98,7 +98,7 @@ def test_every_sample_comes_once_an_epoch() -> None:
     for epoch in range(3):
         batches = [indices for indices, _, _ in engine.seen[3 * epoch : 3 * epoch + 3]]
         assert [len(batch) for batch in batches] == [4, 4, 2]
-        assert sorted(sum(batches, [])) == list(range(10))
+        assert sorted(index for batch in batches for index in batch) == list(range(10))
     assert notes.steps == list(range(1, 10))
     assert trainer.finished
 

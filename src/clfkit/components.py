@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from clfkit.options import Fraction, Options, one_of
 from clfkit.registry import Registry
@@ -54,6 +54,20 @@ class ScheduleOptions(Options):
     warmup: NonNegativeFloat = Field(0.0, description="epochs over which the rate rises linearly from near zero")
 
 
+ClassWeights = Annotated[
+    Literal["balanced"] | dict[str, PositiveFloat] | None, one_of("'balanced' or {class: weight above 0}")
+]
+
+
+class LossOptions(Options):
+    """Options of every loss."""
+
+    label_smoothing: Fraction = Field(0.0, description="share of every target that is spread evenly over all classes")
+    class_weights: ClassWeights = Field(
+        None, description="`balanced`, or {class name: weight}; classes that are not named weigh 1"
+    )
+
+
 class NoOptions(Options):
     """Shared by components that have nothing in common but their kind."""
 
@@ -62,7 +76,7 @@ datasets: Registry[DataOptions] = Registry("dataset", "clfkit.data.sources", Dat
 models: Registry[NoOptions] = Registry("model", "clfkit.models", NoOptions)
 backbones: Registry[NoOptions] = Registry("backbone", "clfkit.models.backbones", NoOptions)
 engines: Registry[NoOptions] = Registry("engine", "clfkit.engines", NoOptions, default="torch")
-losses: Registry[NoOptions] = Registry("loss", "clfkit.losses", NoOptions, default="cross_entropy")
+losses: Registry[LossOptions] = Registry("loss", "clfkit.losses", LossOptions, default="cross_entropy")
 optimizers: Registry[OptimizerOptions] = Registry("optimizer", "clfkit.optimizers", OptimizerOptions, default="adam")
 schedules: Registry[ScheduleOptions] = Registry("schedule", "clfkit.schedules", ScheduleOptions, default="constant")
 metrics: Registry[NoOptions] = Registry("metric", "clfkit.metrics", NoOptions)

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from clfkit import components
-from clfkit.components import DataOptions, NoOptions, OptimizerOptions, ScheduleOptions
+from clfkit.components import DataOptions, LossOptions, NoOptions, OptimizerOptions, ScheduleOptions
 from clfkit.document import Document, KeyPath, dotted, parse_value, read_document
 from clfkit.errors import ConfigError, Fault, UnknownName
 from clfkit.options import Options, fault, one_of, printable, shown
@@ -71,7 +71,7 @@ class TrainOptions(Options):
     batch_size: Annotated[PositiveInt | Literal["full"], one_of("a whole number above 0, or 'full'")] = Field(
         128, description="samples in one optimizer step, or `full` for the whole train split"
     )
-    loss: Annotated[Component[NoOptions], components.losses] = Field(
+    loss: Annotated[Component[LossOptions], components.losses] = Field(
         "cross_entropy", validate_default=True, description="what training minimises"
     )
     optimizer: Annotated[Component[OptimizerOptions], components.optimizers] = Field(

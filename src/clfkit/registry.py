@@ -236,6 +236,8 @@ class _ComponentOptions(Options):
                 f"not an option of {cls.registry.kind} {cls.component!r} (it belongs to "
                 f"{', '.join(map(repr, owners))}); {cls.component!r} has: {options}"
             )
+        if not cls.model_fields:
+            return f"unknown option; {cls.registry.kind} {cls.component!r} has none"
         return super().unknown_option(key)
 
     @classmethod

@@ -106,7 +106,7 @@ def test_files_that_cannot_be_written(blobs: Classifier, tmp_path: Path) -> None
         ("plain", "plain"),
         ("$1$", r"\$1\$"),
         ("a\x1b[31mb", r"a\x1b[31mb"),
-        ("x" * 25, "x" * 23 + "…"),
+        ("x" * 20 + "y" * 20, "x" * 11 + "…" + "y" * 12),
         ("x" * 24, "x" * 24),
         ("", "(empty)"),
         ("_a", " _a"),

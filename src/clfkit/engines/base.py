@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.components import NoOptions, OptimizerOptions
+from clfkit.components import LossOptions, NoOptions, OptimizerOptions
 from clfkit.data.bundle import DataSpec, FloatArray, IndexArray, Inputs, Split
 from clfkit.registry import Component
 
@@ -79,7 +79,7 @@ class EngineSetup:
 
     spec: DataSpec
     model: Component[NoOptions]
-    loss: Component[NoOptions]
+    loss: Component[LossOptions]
     optimizer: Component[OptimizerOptions]
     train: Split | None
     class_counts: IndexArray

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import PositiveFloat
 
-from clfkit.components import NoOptions, losses
+from clfkit.components import ClassWeights, LossOptions, losses
 from clfkit.data.bundle import ClassMap, FloatArray, IndexArray, listed
 from clfkit.errors import DataError
-from clfkit.options import one_of
 from clfkit.registry import Component
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-ClassWeights = Annotated[
-    Literal["balanced"] | dict[str, PositiveFloat] | None, one_of("'balanced' or {class: weight above 0}")
-]
 
 
 class Loss(ABC):
@@ -46,9 +40,14 @@ class Loss(ABC):
         return logits.argmax(dim=1)
 
 
-def build_loss(component: Component[NoOptions], classes: ClassMap, counts: IndexArray) -> Loss:
-    """The loss of a config for these classes, of which the train split holds `counts` samples each."""
-    loss: Loss = losses.build(component, classes, counts)
+def build_loss(component: Component[LossOptions], classes: ClassMap, counts: IndexArray) -> Loss:
+    """The loss of a config for these classes, of which the train split holds `counts` samples each.
+
+    Raises DataError when it does not fit them.
+    """
+    options = component.options
+    weights = class_weights(options.class_weights, classes, counts)
+    loss: Loss = losses.build(component, classes, options.label_smoothing, weights)
     return loss
 
 

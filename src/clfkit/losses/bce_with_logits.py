@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clfkit.components import losses
-from clfkit.data.bundle import ClassMap, FloatArray, IndexArray
+from clfkit.data.bundle import ClassMap, FloatArray
 from clfkit.errors import DataError
-from clfkit.losses import ClassWeights, Loss
-from clfkit.losses import class_weights as weights_of
-from clfkit.options import Fraction
+from clfkit.losses import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,19 +56,8 @@ class BinaryCrossEntropy(Loss):
 
 
 @losses.register("bce_with_logits", classes=2)
-def bce_with_logits(
-    classes: ClassMap,
-    counts: IndexArray,
-    *,
-    label_smoothing: Fraction = 0.0,
-    class_weights: ClassWeights = None,
-) -> Loss:
-    """Binary cross-entropy over a single logit: positive means the second class.
-
-    Options:
-        label_smoothing: share of every target that is spread evenly over both classes.
-        class_weights: `balanced`, or {class name: weight}; a class that is not named weighs 1.
-    """
+def bce_with_logits(classes: ClassMap, label_smoothing: float, weights: FloatArray | None) -> Loss:
+    """Binary cross-entropy over a single logit: positive means the second class."""
     if len(classes) != 2:
         raise DataError(f"train.loss: bce_with_logits needs 2 classes, and the data has {len(classes)}")
-    return BinaryCrossEntropy(label_smoothing, weights_of(class_weights, classes, counts))
+    return BinaryCrossEntropy(label_smoothing, weights)

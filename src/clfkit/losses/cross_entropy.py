@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clfkit.components import losses
-from clfkit.data.bundle import ClassMap, FloatArray, IndexArray
-from clfkit.losses import ClassWeights, Loss
-from clfkit.losses import class_weights as weights_of
-from clfkit.options import Fraction
+from clfkit.data.bundle import ClassMap, FloatArray
+from clfkit.losses import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,17 +52,6 @@ class CrossEntropy(Loss):
 
 
 @losses.register("cross_entropy")
-def cross_entropy(
-    classes: ClassMap,
-    counts: IndexArray,
-    *,
-    label_smoothing: Fraction = 0.0,
-    class_weights: ClassWeights = None,
-) -> Loss:
-    """Softmax cross-entropy over one logit for each class.
-
-    Options:
-        label_smoothing: share of every target that is spread evenly over all classes.
-        class_weights: `balanced`, or {class name: weight}; classes that are not named weigh 1.
-    """
-    return CrossEntropy(len(classes), label_smoothing, weights_of(class_weights, classes, counts))
+def cross_entropy(classes: ClassMap, label_smoothing: float, weights: FloatArray | None) -> Loss:
+    """Softmax cross-entropy over one logit for each class."""
+    return CrossEntropy(len(classes), label_smoothing, weights)

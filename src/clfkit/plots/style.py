@@ -68,9 +68,13 @@ def styled() -> Iterator[None]:
 
 
 def label(text: str, limit: int = 24) -> str:
-    """Any text as a label of at most `limit` characters: no control characters, no formulas between dollars."""
+    """Any text as a label of at most `limit` characters: no control characters, no formulas between dollars.
+
+    Long names lose their middle, since what tells them apart stands as often at the end as at the start.
+    """
     shown = printable(text, 10 * limit)
-    shown = shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    if len(shown) > limit:
+        shown = shown[: limit // 2 - 1] + "…" + shown[len(shown) - (limit - limit // 2) :]
     if shown.startswith("_"):  # matplotlib leaves labels that begin with an underscore out of legends
         shown = " " + shown
     return shown.replace("$", r"\$") or "(empty)"

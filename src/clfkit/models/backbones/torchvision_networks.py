@@ -24,7 +24,8 @@ NAMES = (
 CLASSIFIERS = ("avgpool", "fc", "classifier")  # the parts behind the feature maps, by torchvision's names
 # What torch's reader, which runs no pickled code, trips over in bytes that are no pickle.
 GARBAGE = (
-    OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError, RuntimeError,
+    OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError,
+    RuntimeError,
 )  # fmt: skip
 
 
