@@ -210,6 +210,53 @@ def test_absent_checkpoint(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "none")
 
 
+# Another process writes
+
+
+def replaced_while(patch: pytest.MonkeyPatch, name: str, times: int, replace: Callable[[], None]) -> None:
+    """Let another process act just before the file `name` is read, so many times."""
+    original, left = Path.read_bytes, [times]
+
+    def read_bytes(path: Path) -> bytes:
+        if path.name == name and left[0]:
+            left[0] -= 1
+            replace()
+        return original(path)
+
+    patch.setattr(Path, "read_bytes", read_bytes)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json", "model.safetensors", "optimizer.safetensors"])
+def test_reader_sees_the_new_one_when_it_is_swapped_meanwhile(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / "last"
+    write_checkpoint(folder, with_step(checkpoint, 1))
+    moved = dataclasses.replace(
+        with_step(checkpoint, 2),
+        model={key: array + 1 for key, array in checkpoint.model.items()},
+        optimizer={key: array + 1 for key, array in checkpoint.optimizer.items()},
+    )
+    replaced_while(monkeypatch, name, 1, lambda: write_checkpoint(folder, moved))
+    assert_equal(read_checkpoint(folder), moved)
+
+
+def test_reader_follows_a_checkpoint_that_was_found_under_its_new_name(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "last", checkpoint)
+    assert_equal(read_checkpoint(tmp_path / "last.new"), checkpoint)
+    assert_equal(read_checkpoint(tmp_path / "last.old"), checkpoint)
+
+
+def test_damage_is_not_taken_for_a_swap(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path / "last", checkpoint)
+    write_checkpoint(tmp_path / "last.old", checkpoint)
+    (tmp_path / "last" / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged"):
+        read_checkpoint(tmp_path / "last")
+
+
 # Crashes while writing
 
 

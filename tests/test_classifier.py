@@ -112,7 +112,7 @@ def test_overrides_may_move_data_but_not_change_the_model(classifier: Classifier
     changed = classifier.with_overrides(["data.std=4.0", "train.device=cpu"])
     assert changed.data_changed and not classifier.data_changed
     assert_array_equal(changed.predict_proba(np.ones((1, 2))), classifier.predict_proba(np.ones((1, 2))))
-    with pytest.raises(UsageError, match="model of a checkpoint cannot be changed"):
+    with pytest.raises(UsageError, match="model and loss of a checkpoint cannot be changed"):
         classifier.with_overrides(["model.hidden=[9]"])
     with pytest.raises(ConfigError):
         classifier.with_overrides(["data.stdd=4.0"])

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 import clfkit
-from clfkit.errors import ConfigError, RunError, TrainingError
-from clfkit.experiment import resumable_run
+from clfkit.errors import ConfigError, RunError, TrainingError, UsageError
+from clfkit.experiment import resume_run
 from clfkit.progress import Quiet
+from clfkit.resuming import resumable_run
 from clfkit.run import RunDirectory
 
 
@@ -124,8 +125,9 @@ def test_listener_hears_of_every_step_and_epoch(laboratory: Any) -> None:
     diary = Diary()
     laboratory.run(laboratory.config("blobs", {"train.epochs": 2}), diary)
     told = diary.entries
-    assert told[0].startswith("tiny: 140 train, 20 valid, 40 test samples of 3 classes; mlp with 51 parameters")
-    assert told[1:] == [("start", 0, 10, 2), 1, 2, 3, 4, 5, ("epoch", 1), 6, 7, 8, 9, 10, ("epoch", 2), "stop"]
+    assert told[0] == "tiny: 140 train, 20 valid, 40 test samples of 3 classes"
+    assert told[1] == "mlp with 51 parameters; device cpu, precision fp32, threads 1"
+    assert told[2:] == [("start", 0, 10, 2), 1, 2, 3, 4, 5, ("epoch", 1), 6, 7, 8, 9, 10, ("epoch", 2), "stop"]
 
 
 def test_latest_unfinished_run_is_the_one_to_resume(laboratory: Any) -> None:
@@ -149,3 +151,36 @@ def test_train_from_python(laboratory: Any, finished_run: RunDirectory) -> None:
         clfkit.train(laboratory.file(), {"train.epochs": 0}, out=laboratory.out)
     with pytest.raises(RunError, match="exists already"):
         clfkit.train(laboratory.file(), out=laboratory.out, run_id="mine")
+
+
+def test_the_best_epoch_is_scored_not_the_last(laboratory: Any) -> None:
+    """Twelve epochs at a rate that overshoots: the last epoch is not the best one."""
+    changes = {"train.epochs": 12, "train.optimizer.lr": 1.0, "model.dropout": 0.0}
+    run = laboratory.run(laboratory.config("blobs", changes))
+    best, last = run.checkpoint("best"), run.history()[-1]
+    assert best.state.best_epoch < 12
+    assert run.metrics("valid")["loss"] == pytest.approx(best.records[-1].valid_loss, rel=1e-6)
+    assert run.metrics("valid")["loss"] != pytest.approx(last.valid_loss, rel=1e-3)
+
+
+def test_without_held_out_splits_the_train_split_is_scored(laboratory: Any) -> None:
+    run = laboratory.run(laboratory.config("blobs", {"data.split": {"valid": 0, "test": 0}}))
+    assert run.evaluation("test") is None
+    assert 0 < run.metrics("train")["accuracy"] <= 1
+
+
+def test_old_results_do_not_outlive_their_weights(laboratory: Any) -> None:
+    run = laboratory.run()
+    run.save_evaluation("train", {"metrics": {"accuracy": 0.0}})
+    resume_run(run, Quiet(), laboratory.config("blobs", {"train.epochs": 5}))
+    assert run.evaluation("train") is None
+    assert run.evaluation("test") is not None
+
+
+def test_watching_a_valid_split_that_the_files_do_not_bring(laboratory: Any) -> None:
+    table = laboratory.folder / "points.csv"
+    table.write_text("a,label\n" + "".join(f"{i},{'no' if i < 20 else 'yes'}\n" for i in range(40)))
+    data = {"name": "table", "root": str(table), "split": {"valid": 0}}
+    changes = {"data": data, "train.early_stopping": {"patience": 1}}
+    with pytest.raises(UsageError, match=r"train\.early_stopping: needs a valid split"):
+        laboratory.run(laboratory.config("blobs", changes))

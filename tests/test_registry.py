@@ -244,7 +244,7 @@ def test_a_plugin_registers_its_components(tmp_path: Path) -> None:
 def test_what_is_no_plugin(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.txt").write_text(PLUGIN)
-    with pytest.raises(UsageError, match="no such Python file"):
+    with pytest.raises(UsageError, match=r"no such Python file|not a Python file"):
         load_plugin(tmp_path / name)
 
 
@@ -346,3 +346,33 @@ def test_meant_and_shown_and_printable() -> None:
     assert shown("\x1b\n\u202e\ud800") == "'\\x1b\\n\\u202e\\ud800'"
     assert printable("é\x1b\n") == "é\\x1b\\n"
     assert len(printable("x" * 999)) == 80
+
+
+def test_required_option_is_missed_at_registration(shapes: Registry[Shared]) -> None:
+    with pytest.raises(TypeError, match="optimizer 'still' needs an option 'lr'"):
+
+        @components.optimizers.register("still")
+        def still(groups: Any, *, rate: float = 0.1) -> Any:
+            return groups, rate
+
+    assert "still" not in components.optimizers.names()
+    needy: Registry[Shared] = Registry("shape", "shapes_for_tests", Shared, required=("scale",))
+
+    @needy.register("dot")
+    def dot() -> None:
+        """An option that all share will do."""
+
+    assert needy.names() == ["dot"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("def broken(:\n", r"plugin\.py:1: SyntaxError"), ("import no_such_module\n", "No module named 'no_such_module'")],
+)
+def test_a_plugin_that_cannot_be_read_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "plugin.py"
+    file.write_text(text)
+    for _ in range(2):
+        with pytest.raises(UsageError, match=message) as caught:
+            load_plugin(file)
+        assert "\n" not in str(caught.value)

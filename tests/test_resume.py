@@ -16,9 +16,10 @@ import pytest
 
 from clfkit.config import ExperimentConfig
 from clfkit.errors import CheckpointError, Interrupted, RunError, UsageError
-from clfkit.experiment import resumable_run, resume_run
+from clfkit.experiment import resume_run
 from clfkit.plugins import load_plugin
 from clfkit.progress import Quiet
+from clfkit.resuming import resumable_run
 from clfkit.run import RunDirectory
 
 
@@ -268,8 +269,6 @@ FORCED: dict[str, dict[str, Any]] = {
     "rate": {"train.optimizer.lr": 0.02},
     "another optimizer": {"train.optimizer": "sgd"},
     "momentum": {"train.optimizer": {"name": "rmsprop", "momentum": 0.9}},
-    "smaller batches": {"train.batch_size": 16},
-    "one batch": {"train.batch_size": "full"},
     "fewer epochs": {"train.epochs": 2},
     "loss": {"train.loss.label_smoothing": 0.1},
 }
@@ -282,7 +281,22 @@ def test_force_goes_on_with_changed_options(laboratory: Any, stopped: RunDirecto
     assert stopped.config() == changed
     assert stopped.status()["status"] == "finished"
     assert len(stopped.history()) == changed.train.epochs
-    assert len(stopped.step_losses()) == stopped.checkpoint("last").state.step or "batch_size" in str(changes)
+    assert len(stopped.step_losses()) == stopped.checkpoint("last").state.step
+
+
+def test_another_batch_size_is_refused_even_with_force(laboratory: Any, stopped: RunDirectory) -> None:
+    with pytest.raises(UsageError, match=r"train\.batch_size cannot change within a run \(32 → 16\)"):
+        resume_run(stopped, Quiet(), laboratory.config("blobs", {"train.batch_size": 16}), force=True)
+
+
+def test_resuming_keeps_the_environment_of_the_start(laboratory: Any, stopped: RunDirectory) -> None:
+    start = stopped.environment()
+    assert start is not None
+    resume_run(stopped, Quiet())
+    now = stopped.environment()
+    assert now is not None
+    assert {key: now[key] for key in start} == start
+    assert len(now["resumed"]) == 1
 
 
 def test_forced_optimizer_with_other_state(laboratory: Any) -> None:

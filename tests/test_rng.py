@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from clfkit import rng
 
 
-@given(st.integers(0, 2**63 - 1), st.text(st.characters(exclude_characters="\0"), max_size=5), st.integers(0, 2**40))
+@given(
+    st.integers(0, 2**63 - 1),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
+    st.integers(0, 2**40),
+)
 def test_key_is_a_63_bit_number_and_repeats(seed: int, purpose: str, position: int) -> None:
     key = rng.key(seed, purpose, position)
     assert 0 <= key < 2**63

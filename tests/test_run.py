@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from clfkit.errors import CheckpointError, Interrupted, RunError, UsageError
 from clfkit.experiment import run_experiment
@@ -231,3 +233,69 @@ def test_sources_that_are_none(laboratory: Any, run: RunDirectory, tmp_path: Pat
 
 def test_interrupted_is_an_expected_error_with_the_code_of_its_signal() -> None:
     assert Interrupted("x", 15).exit_code == 143
+
+
+@pytest.mark.parametrize("name", ["/etc", "*", "..", "", "a/b", "[x]", "tiny/../tiny", "a\0b"])
+def test_name_of_an_experiment_is_no_path(laboratory: Any, run: RunDirectory, name: str) -> None:
+    with pytest.raises(UsageError, match="not the name of an experiment"):
+        all_runs(laboratory.out, name)
+
+
+# A disk that is full, or somebody else's
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_predictions_are_there_in_full_or_not_at_all(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = run.save_predictions("test", labels=np.arange(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(RunError, match=r"cannot write .*test\.npz: No space left"):
+            run.save_predictions("test", labels=np.arange(3))
+    with np.load(path) as stored:
+        assert len(stored["labels"]) == 2
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), NotImplementedError("no flock here")])
+def test_run_that_cannot_be_locked(run: RunDirectory, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    run.set_status("running")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(RunError, match=r"cannot lock .*one: (Permission denied|no flock here)"):
+        run.lock()
+    assert run.status()["status"] == "running"
+
+
+def test_lock_outlasts_a_glance_at_the_status(run: RunDirectory) -> None:
+    """Asking for a run's status takes its lock for an instant."""
+    glance = FileLock(run.path / ".lock", thread_local=False)
+    glance.acquire()
+    timer = threading.Timer(0.2, glance.release, kwargs={"force": True})
+    timer.start()
+    try:
+        with run.lock():
+            pass
+    finally:
+        timer.join()
+
+
+def test_full_disk_is_an_expected_error_for_every_file_of_a_run(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.save_evaluation("test", {})
+    for method in ("open", "mkdir", "unlink"):
+        monkeypatch.setattr(Path, method, full)
+    for change in (
+        lambda: run.append_history(record(1)),
+        lambda: run.append_step_losses(np.zeros(1), 0),
+        lambda: run.plot_path("curves", "png"),
+        run.discard_results,
+    ):
+        with pytest.raises(RunError, match=r"cannot (write|make|remove) .*: No space left"):
+            change()

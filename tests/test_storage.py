@@ -50,3 +50,9 @@ def test_json_has_null_for_what_it_cannot_say(tmp_path: Path) -> None:
     assert json.loads(text) == {"nan": None, "list": [1.5, None, [None, "ä"]], "n": 3, "t": True, "none": None}
     assert "ä" in text
     assert value["n"] == without_nan(value)["n"]
+
+
+def test_path_below_a_file_is_an_expected_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot write"):
+        write_atomically(tmp_path / "file" / "a.txt", b"x")

@@ -159,9 +159,23 @@ def test_without_valid_split_the_last_epoch_is_the_best() -> None:
     assert notes.records[0][0].valid_loss is None
 
 
-def test_nan_on_the_valid_split_is_never_best() -> None:
-    trainer, _, _ = make(FakeEngine([float("nan"), 0.4, float("nan")]))
-    assert trainer.fit().best_epoch == 2
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_valid_loss_that_is_no_number_ends_training(broken: float) -> None:
+    trainer, _, notes = make(FakeEngine([0.5, broken]))
+    with pytest.raises(TrainingError, match=r"on the valid split .* at step 6 \(epoch 2"):
+        trainer.fit()
+    assert notes.saved == [3]
+    assert len(notes.records) == 1
+
+
+@pytest.mark.parametrize("valid", [0, 5])
+def test_weights_that_are_no_numbers_are_never_checkpointed(valid: int) -> None:
+    engine = FakeEngine()
+    engine.model_state = lambda: {"bias": np.array([1.0, np.inf if len(engine.seen) > 3 else 0.0])}  # type: ignore[method-assign]
+    trainer, _, notes = make(engine, valid=valid)
+    with pytest.raises(TrainingError, match="bias is not finite any more at step 6"):
+        trainer.fit()
+    assert notes.saved == [3]
 
 
 @pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 4), (3, 8)])

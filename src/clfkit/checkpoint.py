@@ -31,6 +31,8 @@ from clfkit.storage import flush_folder, without_nan, write_through
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+SWAPS = 3
+"""How often a checkpoint may be replaced while it is read before the reader gives up."""
 ARRAY_FILES = ("model", "optimizer", "progress")
 
 
@@ -82,8 +84,9 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read and verify a checkpoint. Raises CheckpointError saying what is wrong with it."""
-    contents = _verified(folder)
+    """Read and verify a checkpoint, also while another process replaces it. Raises CheckpointError saying what is
+    wrong with it."""
+    contents = _settled(folder)
     try:
         head = json.loads(contents["checkpoint.json"])
         if head["format"] != FORMAT:
@@ -105,7 +108,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 def find_checkpoint(folder: Path) -> Path | None:
     """The folder, or what a crash between two renames left of it; None when there is nothing."""
-    for candidate in (folder, *_beside(folder.resolve())):
+    for candidate in (folder, *_beside(folder.resolve()), folder):  # again: a swap may have ended meanwhile
         if (candidate / MANIFEST).is_file():
             return candidate
     return None
@@ -134,6 +137,27 @@ def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
         if arrays or name == "model":
             # safetensors writes the bytes as they lie in memory, which a transposed view has in another order.
             yield f"{name}.safetensors", save({key: np.asarray(array, order="C") for key, array in arrays.items()})
+
+
+def _settled(folder: Path) -> Mapping[str, bytes]:
+    """The verified content of a checkpoint, looked for again where another process swapped it during the reading."""
+    for _ in range(SWAPS):
+        before = _manifest(folder)
+        try:
+            return _verified(folder)
+        except CheckpointError:
+            if before is not None and _manifest(folder) == before:
+                raise
+            bare = folder.name.removesuffix(".new").removesuffix(".old")
+            folder = find_checkpoint(folder.with_name(bare)) or folder
+    return _verified(folder)
+
+
+def _manifest(folder: Path) -> bytes | None:
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except OSError:
+        return None
 
 
 def _verified(folder: Path) -> Mapping[str, bytes]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from clfkit.checkpoint import Checkpoint, read_checkpoint
 from clfkit.components import engines
-from clfkit.config import ExperimentConfig, load_config, override_config
+from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options, load_config, override_config
 from clfkit.data.bundle import PARTS, DataBundle, DataSpec, FloatArray, Inputs
 from clfkit.data.files import read_samples
 from clfkit.data.loading import load_bundle
@@ -24,16 +24,23 @@ from clfkit.history import EpochRecord
 from clfkit.run import OUTPUTS, RunDirectory, find_source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classifier:
     """A model with the specification of its inputs. `run` is the run it comes from, if that is known.
 
-    config may differ from the checkpoint's own in where data is found.
+    config may differ from the checkpoint's own in where data is found. is_best: the checkpoint is the run's best one.
+    device: where to compute, if that was asked for.
     """
 
     checkpoint: Checkpoint
     config: ExperimentConfig
     run: RunDirectory | None = None
+    is_best: bool = False
+    device: str | None = None
+
+    def __repr__(self) -> str:
+        where = self.run.path if self.run else "a checkpoint"
+        return f"Classifier({self.config.model.name} of {len(self.classes)} classes from {where})"
 
     @classmethod
     def trained(cls, checkpoint: Checkpoint, run: RunDirectory, engine: Engine, bundle: DataBundle) -> Classifier:
@@ -80,14 +87,17 @@ class Classifier:
     @cached_property
     def engine(self) -> Engine:
         """The engine with the trained weights, for prediction only."""
-        engine = build_engine(self.config, self.spec, self.checkpoint.class_counts)
+        engine = build_engine(self.config, self.spec, self.checkpoint.class_counts, self.device)
         engine.load_state(self.checkpoint.model)
         return engine
 
     @cached_property
     def bundle(self) -> DataBundle:
-        """The data of the experiment, read again, its classes matched by name. Raises DataError, ClassMismatch."""
-        bundle = load_bundle(self.config.data, self.config.data_seed)
+        """The data of the experiment, read again and treated as the model's own: nothing is fitted anew.
+
+        Classes and features are matched by name. Raises DataError, ClassMismatch.
+        """
+        bundle = load_bundle(self.config.data, self.config.data_seed, self.spec)
         order = self.spec.classes.translation(bundle.spec.classes, "the data")
         if np.array_equal(order, np.arange(len(order))):
             return bundle
@@ -98,6 +108,12 @@ class Classifier:
         }
         spec = bundle.spec.model_copy(update={"classes": self.spec.classes})
         return DataBundle(spec, **parts)
+
+    @property
+    def publishes(self) -> bool:
+        """Whether what it scores is the run's own result: the best checkpoint on the very data of the run."""
+        changes = changed_options(self.checkpoint.config, self.config)
+        return self.is_best and not self.data_changed and all(c.split(": ")[0] in FREE_OPTIONS for c in changes)
 
     @property
     def data_changed(self) -> bool:
@@ -112,13 +128,14 @@ class Classifier:
         if not overrides:
             return self
         changed = override_config(self.config, overrides)
-        if changed.model != self.config.model or changed.engine != self.config.engine:
-            raise UsageError("--set: the model of a checkpoint cannot be changed, only data and train options")
-        return dataclasses.replace(self, config=changed)
+        if changed.model != self.config.model or changed.train.loss != self.config.train.loss:
+            raise UsageError("--set: model and loss of a checkpoint cannot be changed; data and device can")
+        chosen = any(text.startswith("train.device=") for text in overrides)
+        return dataclasses.replace(self, config=changed, device=changed.train.device if chosen else None)
 
-    def on_data_of(self, path: Path) -> Classifier:
-        """The same model on the data of another experiment's YAML file. Raises ConfigError."""
-        other = load_config(path)
+    def on_data_of(self, path: Path, overrides: Sequence[str] = ()) -> Classifier:
+        """The same model on the data of another experiment's YAML file, with its overrides. Raises ConfigError."""
+        other = load_config(path, overrides)
         data = self.config.model_copy(update={"data": other.data, "seed": other.seed})
         return dataclasses.replace(self, config=data)
 
@@ -136,7 +153,13 @@ class Classifier:
             raise DataError(f"samples must have shape (N, {', '.join(map(str, shape))}), not {inputs.shape}")
         if inputs.dtype.kind not in "fiub":
             raise DataError(f"samples must be numbers, not {inputs.dtype}")
-        return inputs if inputs.dtype == np.uint8 else inputs.astype(np.float32)
+        if not np.isfinite(inputs).all():
+            raise DataError("samples must be finite numbers; some are NaN or infinite")
+        if self.spec.inputs == "image" and inputs.dtype.kind == "f" and inputs.size and 0 < inputs.max() <= 1:
+            raise DataError("pixels must be 0 to 255, and these reach only 1: multiply them by 255")
+        if self.spec.inputs == "image":
+            return inputs if inputs.dtype == np.uint8 else inputs.astype(np.float32)
+        return inputs.astype(np.float64)
 
 
 def load(source: str | Path, out: str | Path = OUTPUTS) -> Classifier:
@@ -146,11 +169,14 @@ def load(source: str | Path, out: str | Path = OUTPUTS) -> Classifier:
     """
     run, folder = find_source(str(source), Path(out))
     checkpoint = read_checkpoint(folder)
-    return Classifier(checkpoint, checkpoint.config, run)
+    is_best = run is not None and folder == run.checkpoint_path("best")
+    return Classifier(checkpoint, checkpoint.config, run, is_best=is_best)
 
 
-def build_engine(config: ExperimentConfig, spec: DataSpec, class_counts: tuple[int, ...]) -> Engine:
-    """An engine for prediction. It may run on another device than the one that trained."""
+def build_engine(
+    config: ExperimentConfig, spec: DataSpec, class_counts: tuple[int, ...], device: str | None = None
+) -> Engine:
+    """An engine for prediction. Unless a device is named it may be another one than that which trained."""
     setup = EngineSetup(
         spec=spec,
         model=config.model,
@@ -160,7 +186,7 @@ def build_engine(config: ExperimentConfig, spec: DataSpec, class_counts: tuple[i
         class_counts=np.array(class_counts, np.int64),
         seed=config.seed,
         batch_size=1024,
-        device="cpu" if config.train.device == "cpu" else "auto",
+        device=device or ("cpu" if config.train.device == "cpu" else "auto"),
         precision=config.train.precision,
         threads=config.train.threads,
     )

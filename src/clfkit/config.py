@@ -35,6 +35,9 @@ def _folder_name(name: str) -> str:
     return name
 
 
+FREE_OPTIONS = ("data.root", "data.download")
+"""Options that say where samples are, not which: the fingerprint of the data tells whether they are the same."""
+
 RunName = Annotated[str, AfterValidator(_folder_name), Field(json_schema_extra={"pattern": _NAME})]
 """A name that is safe as a folder: letters, digits, dot, dash and underscore, no path."""
 
@@ -127,6 +130,16 @@ class ExperimentConfig(Options):
         """Seed of the samples and the split."""
         return self.seed if self.data.options.seed is None else self.data.options.seed
 
+    @property
+    def needs_valid(self) -> list[str]:
+        """The options of `train` that watch the valid split."""
+        used = {
+            "early_stopping": self.train.early_stopping is not None,
+            "best": self.train.best is not None,
+            "schedule": self.train.schedule.name == "plateau",
+        }
+        return [key for key, watches in used.items() if watches]
+
     def plain(self) -> dict[str, Any]:
         """As plain values with every default written out."""
         return dict(plain(self))
@@ -138,13 +151,9 @@ class ExperimentConfig(Options):
         if isinstance(split.valid, float) and isinstance(split.test, float) and split.valid + split.test >= 1:
             message = f"valid ({split.valid}) and test ({split.test}) leave nothing to train on"
             yield ("data", "split"), message
-        if split.valid == 0:
-            watched = {
-                "early_stopping": self.train.early_stopping is not None,
-                "best": self.train.best is not None,
-                "schedule": self.train.schedule.name == "plateau",
-            }
-            for key in (key for key, used in watched.items() if used):
+        # Datasets of one's own, whose classes only the files know, may bring a valid split: see needs_valid.
+        if split.valid == 0 and components.datasets.entry(self.data.name).classes is not None:
+            for key in self.needs_valid:
                 yield ("train", key), "needs a valid split, but data.split.valid is 0"
         if isinstance(size, int) and self.train.accumulate > size:
             message = f"must be at most batch_size ({size}), not {self.train.accumulate}"

@@ -24,6 +24,13 @@ def environment(decisions: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def differences(start: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """`torch: 2.12 → 2.13` for every version and decision that has changed."""
+    before = {"python": start.get("python"), **start.get("libraries", {}), **start.get("decisions", {})}
+    after = {"python": now["python"], **now["libraries"], **now["decisions"]}
+    return [f"{key}: {before[key]} → {after[key]}" for key in after if key in before and before[key] != after[key]]
+
+
 def _version(library: str) -> str | None:
     try:
         return version(library)

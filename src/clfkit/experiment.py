@@ -5,27 +5,27 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
-from clfkit.components import OptimizerOptions, engines
-from clfkit.config import ExperimentConfig, changed_options
+from clfkit.components import engines
+from clfkit.config import ExperimentConfig
 from clfkit.data.batches import Batches
 from clfkit.data.bundle import DataBundle, Part
 from clfkit.data.loading import load_bundle
 from clfkit.engines.base import Engine, EngineSetup, Totals
-from clfkit.environment import environment
+from clfkit.environment import differences, environment
 from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import EpochRecord, TrainState
 from clfkit.plots import NothingToDraw, draw_all, suitable
-from clfkit.registry import Component
-from clfkit.run import RunDirectory, all_runs
+from clfkit.resuming import how_far, refuse_changes, same_moments
+from clfkit.run import RunDirectory
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Observer, Snapshot, Trainer
 
@@ -56,7 +56,8 @@ def run_experiment(run: RunDirectory, config: ExperimentConfig, listener: Listen
             session = _Session.prepare(config, run, listener)
             session.begin()
         except BaseException:
-            shutil.rmtree(run.path, ignore_errors=True)
+            if not run.checkpoint_path("last"):
+                shutil.rmtree(run.path, ignore_errors=True)
             raise
         session.complete()
 
@@ -71,55 +72,18 @@ def resume_run(
     """
     before = run.config()
     config = config or before
-    _refuse_changes(run, before, config, force)
+    refuse_changes(run, before, config, force)
     with run.lock():
         checkpoint = run.checkpoint("last")
-        session = _Session.prepare(config, run, listener)
+        session = _Session.prepare(config, run, listener, fresh=False)
         session.restore(checkpoint)
         if session.trainer.finished and run.status()["status"] == "finished":
-            raise RunError(f"nothing left to do in {run.path}, {_reached(session.trainer.state)}")
+            raise RunError(f"nothing left to do in {run.path}, {how_far(session.trainer.state)}")
         if config != before:
             run.replace_config(config)
         session.go_on()
         session.complete()
     return run
-
-
-def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
-    """The latest run of this experiment that is not finished, or that the config's epochs would extend.
-
-    Raises RunError when there is none.
-    """
-    runs = all_runs(out, config.name)
-    for run in reversed(runs):
-        if run.checkpoint_path("last") and run.status()["status"] not in ("finished", "running"):
-            return run
-    if runs and runs[-1].checkpoint_path("last") and config.train.epochs > runs[-1].config().train.epochs:
-        return runs[-1]
-    there = f"; the latest, {runs[-1].path}, is {runs[-1].status()['status']}" if runs else ""
-    raise RunError(f"nothing to resume under {out / config.name}{there}. A larger train.epochs extends a finished run")
-
-
-def _refuse_changes(run: RunDirectory, before: ExperimentConfig, config: ExperimentConfig, force: bool) -> None:
-    changes = changed_options(before, config)
-    harmless = ["data.root", "data.download"]  # the fingerprint tells whether the samples are the same
-    if config.train.epochs > before.train.epochs:
-        harmless.append("train.epochs")
-    serious = [change for change in changes if change.split(": ")[0] not in harmless]
-    if serious and not force:
-        raise UsageError(
-            f"the options are not those that {run.path} was started with:\n  " + "\n  ".join(serious)
-            + "\nPut them back, start a new run without --resume, or add --force to continue with the new ones"
-        )  # fmt: skip
-
-
-def _reached(state: TrainState) -> str:
-    """How far a finished run came, and what would take it further."""
-    if state.stopped_early:
-        return (
-            f"which stopped early after epoch {state.epoch}; a larger train.early_stopping.patience goes on (--force)"
-        )
-    return f"which is finished after epoch {state.epoch}; a larger train.epochs extends it"
 
 
 @dataclass
@@ -172,9 +136,14 @@ class _Session:
     memory: RunMemory
 
     @classmethod
-    def prepare(cls, config: ExperimentConfig, run: RunDirectory, listener: Listener) -> _Session:
-        """Load the data and build the engine."""
+    def prepare(
+        cls, config: ExperimentConfig, run: RunDirectory, listener: Listener, *, fresh: bool = True
+    ) -> _Session:
+        """Load the data and build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
         bundle = load_bundle(config.data, config.data_seed)
+        if not len(bundle.valid) and config.needs_valid:
+            keys = ", ".join(f"train.{key}" for key in config.needs_valid)
+            raise UsageError(f"{keys}: needs a valid split, and there is none; data.split.valid sets its share")
         train = config.train
         batches = Batches.of(len(bundle.train), train.batch_size, config.seed)
         counts = bundle.train.counts(len(bundle.spec.classes))
@@ -182,7 +151,7 @@ class _Session:
             spec=bundle.spec, model=config.model, loss=train.loss, optimizer=train.optimizer, train=bundle.train,
             class_counts=counts, seed=config.seed, batch_size=batches.batch_size, accumulate=train.accumulate,
             clip_norm=train.clip_norm, device=train.device, precision=train.precision, threads=train.threads,
-            deterministic=train.deterministic,
+            deterministic=train.deterministic, fresh=fresh,
         )  # fmt: skip
         engine: Engine = engines.build(config.engine, setup)
         memory = RunMemory(run, config, bundle, tuple(map(int, counts)))
@@ -214,14 +183,16 @@ class _Session:
                 "a resumed run would not be the same experiment"
             )
         trained, now = checkpoint.config.train, self.config.train
-        optimizer = checkpoint.optimizer if _same_moments(trained.optimizer, now.optimizer) else None
+        optimizer = checkpoint.optimizer if same_moments(trained.optimizer, now.optimizer) else None
         self.engine.load_state(checkpoint.model, optimizer)
-        state, progress = checkpoint.state, checkpoint.progress
-        if trained.batch_size != now.batch_size:  # other batches: the epoch begins anew
-            state, progress = state.model_copy(update={"position": 0, "seconds": 0.0}), {}
+        state = checkpoint.state
         best = self.run.checkpoint("best").model if state.best_epoch else None
         self.trainer = dataclasses.replace(
-            self.trainer, state=state, records=list(checkpoint.records), best=best, partial=Totals.of(progress)
+            self.trainer,
+            state=state,
+            records=list(checkpoint.records),
+            best=best,
+            partial=Totals.of(checkpoint.progress),
         )
         self.memory.saved_best = state.best_epoch
 
@@ -243,7 +214,8 @@ class _Session:
             self.run.set_status("interrupted")
             raise
         except ClfkitError as error:
-            self.run.set_status("failed", reason=str(error))
+            with suppress(RunError):  # a full disk must not hide what went wrong first
+                self.run.set_status("failed", reason=str(error))
             raise
         self.run.set_status("finished")
 
@@ -266,12 +238,12 @@ class _Session:
         assert best is not None, "training ran for at least one epoch"
         self.engine.load_state(best)
         scores: dict[str, Any] = {}
-        parts: tuple[Part, ...] = ("valid", "test")
-        for part in parts:
-            if len(getattr(self.bundle, part)):
-                evaluation = evaluate(self.engine, self.bundle.part(part), part, self.bundle.spec.classes)
-                save_evaluation(self.run, evaluation, self.bundle.part(part).ids)
-                scores[f"{part}.accuracy"] = evaluation.metrics["accuracy"]
+        self.run.discard_results()
+        held_out: list[Part] = [part for part in ("valid", "test") if len(getattr(self.bundle, part))]
+        for part in held_out or ["train"]:
+            evaluation = evaluate(self.engine, self.bundle.part(part), part, self.bundle.spec.classes)
+            save_evaluation(self.run, evaluation, self.bundle.part(part).ids)
+            scores[f"{part}.accuracy"] = evaluation.metrics["accuracy"]
         self.run.set_status("running", best_epoch=state.best_epoch, **scores)
 
     def _draw(self) -> None:
@@ -286,14 +258,16 @@ class _Session:
         bundle, engine = self.bundle, self.engine
         sizes = ", ".join(f"{len(getattr(bundle, part)):,} {part}" for part in ("train", "valid", "test"))
         decided = ", ".join(f"{key} {value}" for key, value in engine.decisions.items())
-        self.listener.say(
-            f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes; "
-            f"{self.config.model.name} with {engine.parameters:,} parameters; {decided}"
-        )
-        self.run.write_environment(environment(engine.decisions))
+        self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
+        self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters; {decided}")
+        self._remember_environment()
 
-
-def _same_moments(old: Component[OptimizerOptions], new: Component[OptimizerOptions]) -> bool:
-    """Whether an optimizer can go on with what another one kept: same kind, same options but rate and decay."""
-    free = {"lr", *OptimizerOptions.model_fields}
-    return old.name == new.name and old.options.model_dump(exclude=free) == new.options.model_dump(exclude=free)
+    def _remember_environment(self) -> None:
+        """environment.json: that of the start, and of every time the run was resumed."""
+        now, start = environment(self.engine.decisions), self.run.environment()
+        if start is None:
+            self.run.write_environment(now)
+            return
+        for change in differences(start, now):
+            self.listener.say(f"note: {change} since the run was started; results may differ in the last digits")
+        self.run.write_environment({**start, "resumed": [*start.get("resumed", []), now]})

@@ -16,11 +16,14 @@ ENTRY_POINTS = "clfkit.plugins"
 def load_plugin(path: str | Path) -> None:
     """Run a Python file given on the command line so that its decorators register components.
 
-    Raises UsageError when there is no such file. Errors inside the file are the author's to see, in full.
+    Raises UsageError when there is no such file, or it cannot be compiled or lacks an import. Other errors inside
+    the file are the author's to see, in full.
     """
     file = Path(path)
-    if not file.is_file() or file.suffix != ".py":
+    if not file.is_file():
         raise UsageError(f"--plugin {path}: no such Python file")
+    if file.suffix != ".py":
+        raise UsageError(f"--plugin {path}: not a Python file (its name does not end in .py)")
     name = f"clfkit_plugin_{re.sub(r'[^0-9a-zA-Z]', '_', str(file.resolve()))}"
     if name in sys.modules:
         return
@@ -30,6 +33,10 @@ def load_plugin(path: str | Path) -> None:
     sys.modules[name] = module
     try:
         specification.loader.exec_module(module)
+    except (SyntaxError, ImportError) as error:
+        del sys.modules[name]
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.filename == str(file) else ""
+        raise UsageError(f"--plugin {file}{line}: {type(error).__name__}: {error.msg}") from error
     except BaseException:
         del sys.modules[name]
         raise

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 from clfkit.history import EpochRecord
 
 if TYPE_CHECKING:
     from clfkit.experiment import Listener
+
+
+BAR_FORMAT = "{desc}  {percentage:3.0f}% |{bar:16}| {rate_fmt}, {remaining} left{postfix}"
+SECONDS_BETWEEN_LINES = 2.0
 
 
 class Quiet:
@@ -62,9 +67,10 @@ class Lines(Quiet):
 
 
 class Bar(Lines):
-    """A progress bar over all steps, with the figures of the last epoch."""
+    """A progress bar over all steps with the figures of the last epoch; now and then an epoch's line above it."""
 
     _bar: Any = None
+    _line_at = 0.0
 
     def say(self, message: str) -> None:
         """A line above the bar."""
@@ -78,9 +84,10 @@ class Bar(Lines):
         from tqdm import tqdm
 
         super().on_start(step, steps, epochs)
+        self._line_at = time.monotonic()
         self._bar = tqdm(
             total=steps, initial=step, unit=" steps", file=self.stream, dynamic_ncols=True, leave=False,
-            desc=f"epoch 1/{epochs}", mininterval=0.1, smoothing=0.1,
+            desc=f"epoch {step * epochs // steps + 1}/{epochs}", mininterval=0.1, smoothing=0.1, bar_format=BAR_FORMAT,
         )  # fmt: skip
 
     def on_step(self, step: int) -> None:
@@ -88,9 +95,14 @@ class Bar(Lines):
         self._bar.update()
 
     def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
-        """Show the epoch's figures behind the bar."""
-        self._bar.set_description(f"epoch {min(record.epoch + 1, self.epochs)}/{self.epochs}", refresh=False)
-        self._bar.set_postfix_str(summary(record), refresh=False)
+        """Show the epoch's figures behind the bar; keep its line if the last kept one is some seconds old."""
+        now = time.monotonic()
+        if now - self._line_at > SECONDS_BETWEEN_LINES or record.epoch == self.epochs:
+            super().on_epoch_end(record, best)
+            self._line_at = now
+        self._bar.set_description_str(f"epoch {min(record.epoch + 1, self.epochs)}/{self.epochs}", refresh=False)
+        valid = "" if record.valid_accuracy is None else f" valid {record.valid_accuracy:.2%}"
+        self._bar.set_postfix_str(f"loss {record.train_loss:.4f} acc {record.train_accuracy:.2%}{valid}", refresh=False)
 
     def on_stop(self) -> None:
         """Close the bar."""

@@ -67,14 +67,17 @@ class Registry(Generic[S]):
     """Components of one kind, found in one folder of the package at the first look-up.
 
     Annotating a pydantic field with a registry (`Annotated[Component[S], registry]`) makes that field accept
-    `{name: …, **options}` or a bare name, and hold a `Component`.
+    `{name: …, **options}` or a bare name, and hold a `Component`. Every member must have the options `required`.
     """
 
-    def __init__(self, kind: str, package: str, shared: type[S], default: str | None = None) -> None:
+    def __init__(
+        self, kind: str, package: str, shared: type[S], default: str | None = None, required: tuple[str, ...] = ()
+    ) -> None:
         self.kind = kind
         self.package = package
         self.shared = shared
         self.default = default
+        self.required = required
         self._entries: dict[str, Entry[S]] = {}
         self._discovered = False
 
@@ -84,7 +87,7 @@ class Registry(Generic[S]):
         """Decorator that adds a function under `name`; its keyword-only parameters become its options.
 
         inputs and classes say what a dataset makes, or what any other component needs.
-        Raises ValueError for a name that is taken.
+        Raises ValueError for a name that is taken, TypeError for options that are missing or have no type.
         """
 
         def add(function: F) -> F:
@@ -218,6 +221,8 @@ def _options_of(function: Callable[..., Any], name: str, registry: Registry[S]) 
         fields[parameter.name] = (annotations[parameter.name], field)
     attributes = {"__module__": __name__, "component": name, "registry": registry}
     base: Any = type(registry.shared.__name__, (_ComponentOptions, registry.shared), attributes)
+    for missing in set(registry.required) - {*fields, *registry.shared.model_fields}:
+        raise TypeError(f"{registry.kind} {name!r} needs an option {missing!r}")
     return create_model(f"{registry.kind}_{name}", __base__=base, **fields), tuple(fields)
 
 

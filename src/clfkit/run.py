@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -21,10 +22,11 @@ from clfkit.config import ExperimentConfig, check_document
 from clfkit.document import read_document
 from clfkit.errors import CheckpointError, RunError, UsageError
 from clfkit.history import EpochRecord, as_lines, read_records
-from clfkit.storage import write_atomically, write_json
+from clfkit.storage import changing, write_atomically, write_json
 
 OUTPUTS = Path("outputs")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+LOCK_PATIENCE = 1.0  # seconds
 
 Kind = Literal["best", "last", "initial"]
 Status = Literal["running", "finished", "interrupted", "failed", "crashed"]
@@ -82,14 +84,19 @@ class RunDirectory:
         write_atomically(self.path / "config.yaml", yaml.safe_dump(config.plain(), sort_keys=False).encode())
 
     def lock(self) -> FileLock:
-        """The lock that a process writing into this run holds. Raises RunError when another holds it."""
+        """The lock that a process writing into this run holds. Raises RunError when another holds it.
+
+        A moment's patience, since `status` of another process holds it for an instant.
+        """
         lock = FileLock(self.path / ".lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=LOCK_PATIENCE, poll_interval=0.02)
         except Timeout:
             owner = self.status()
             who = f"process {owner.get('pid')} on {owner.get('host')}"
             raise RunError(f"{self.path} is in use by {who}; wait for it, or start another run") from None
+        except (OSError, NotImplementedError) as error:  # read-only, or a file system without locks
+            raise RunError(f"cannot lock {self.path}: {getattr(error, 'strerror', None) or error}") from None
         return lock
 
     # Status and environment
@@ -112,13 +119,17 @@ class RunDirectory:
                 status["status"] = "crashed"
             except Timeout:
                 pass
-            except OSError:  # a run folder of somebody else: it cannot be locked, so take its word
+            except (OSError, NotImplementedError):  # somebody else's folder: it cannot be locked, so take its word
                 pass
         return status
 
     def write_environment(self, environment: dict[str, Any]) -> None:
         """environment.json: versions, machine, and what was decided automatically."""
         write_json(self.path / "environment.json", environment)
+
+    def environment(self) -> dict[str, Any] | None:
+        """What `write_environment` wrote, or None."""
+        return self._json("environment.json")
 
     # History
 
@@ -128,11 +139,9 @@ class RunDirectory:
 
     def append_history(self, record: EpochRecord) -> None:
         """Add one line to history.jsonl."""
-        try:
-            with (self.path / "history.jsonl").open("a", encoding="utf-8") as file:
-                file.write(record.line() + "\n")
-        except OSError as error:
-            raise RunError(f"cannot write {self.path / 'history.jsonl'}: {error.strerror or error}") from error
+        path = self.path / "history.jsonl"
+        with changing(path), path.open("a", encoding="utf-8") as file:
+            file.write(record.line() + "\n")
 
     def history(self) -> tuple[EpochRecord, ...]:
         """The records of all finished epochs. Raises RunError for a damaged file."""
@@ -145,13 +154,10 @@ class RunDirectory:
     def append_step_losses(self, losses: np.ndarray[Any, Any], first_step: int) -> None:
         """Put the loss of every step from `first_step` on into steps.f32, after cutting what lay beyond."""
         path = self.path / "steps.f32"
-        try:
-            with path.open("r+b" if path.exists() else "w+b") as file:
-                file.truncate(first_step * 4)
-                file.seek(0, os.SEEK_END)
-                file.write(losses.astype("<f4").tobytes())
-        except OSError as error:
-            raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        with changing(path), path.open("r+b" if path.exists() else "w+b") as file:
+            file.truncate(first_step * 4)
+            file.seek(0, os.SEEK_END)
+            file.write(losses.astype("<f4").tobytes())
 
     def step_losses(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The loss of every optimizer step, shape (steps,)."""
@@ -177,6 +183,13 @@ class RunDirectory:
 
     # Results
 
+    def discard_results(self) -> None:
+        """Remove evaluations and predictions of weights that are not the run's best any more. Raises RunError."""
+        for pattern in ("evaluation/*.json", "predictions/*.npz"):
+            for path in self.path.glob(pattern):
+                with changing(path, "remove"):
+                    path.unlink()
+
     def save_evaluation(self, split: str, evaluation: dict[str, Any]) -> Path:
         """evaluation/<split>.json."""
         path = self._folder("evaluation") / f"{split}.json"
@@ -197,10 +210,10 @@ class RunDirectory:
         return dict(evaluation["metrics"])
 
     def save_predictions(self, split: str, **arrays: np.ndarray[Any, Any]) -> Path:
-        """predictions/<split>.npz."""
+        """predictions/<split>.npz. Raises RunError when the disk does not take it."""
         path = self._folder("predictions") / f"{split}.npz"
-        with path.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+        np.savez_compressed(content := io.BytesIO(), allow_pickle=False, **arrays)
+        write_atomically(path, content.getvalue())
         return path
 
     def plot_path(self, name: str, suffix: str) -> Path:
@@ -213,10 +226,8 @@ class RunDirectory:
 
     def _folder(self, name: str) -> Path:
         folder = self.path / name
-        try:
+        with changing(folder, "make"):
             folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise RunError(f"cannot make {folder}: {error.strerror or error}") from error
         return folder
 
     def _json(self, name: str) -> dict[str, Any] | None:
@@ -228,35 +239,41 @@ class RunDirectory:
 
 
 def all_runs(root: Path, name: str | None = None) -> list[RunDirectory]:
-    """The runs under an output folder (of one experiment, if named), oldest first."""
+    """The runs under an output folder (of one experiment, if named), oldest first. Raises UsageError for a path."""
+    if name is not None and not RUN_ID.fullmatch(name):
+        raise UsageError(f"{name!r} is not the name of an experiment: letters, digits, dot, dash and underscore only")
     found = [RunDirectory(path.parent) for path in root.glob(f"{name or '*'}/*/config.yaml")]
     return sorted(found, key=lambda run: (str(run.status().get("started", "")), run.id))
 
 
 def latest_run(root: Path, name: str | None = None) -> RunDirectory:
-    """The run started last. Raises RunError when there is none."""
-    runs = all_runs(root, name)
-    if not runs:
-        raise RunError(f"no runs under {root / name if name else root}; `clfkit train CONFIG` makes one")
-    return runs[-1]
+    """The run started last that has a checkpoint. Raises RunError when there is none."""
+    for run in reversed(all_runs(root, name)):
+        if run.checkpoint_path("best") or run.checkpoint_path("last"):
+            return run
+    raise RunError(f"no runs under {root / name if name else root}; `clfkit train CONFIG` makes one")
 
 
 def find_source(text: str, root: Path) -> tuple[RunDirectory | None, Path]:
     """What `--checkpoint TEXT` means: the run it belongs to (if any) and the checkpoint folder.
 
-    TEXT is `latest`, a run directory (its best checkpoint), or a checkpoint folder.
+    TEXT is `latest`, a run directory (its best checkpoint), a checkpoint folder, or a file in one.
     Raises UsageError or CheckpointError when it is none of these.
     """
     if text == "latest":
         return _best_of(latest_run(root))
     path = Path(text)
+    if path.is_file():
+        path = path.parent
     if not path.is_dir():
-        raise UsageError(f"--checkpoint {text}: no such folder; `clfkit runs` lists what there is")
+        raise UsageError(f"{text}: no such folder; `clfkit runs` lists what there is")
     if (path / "config.yaml").is_file():
         return _best_of(RunDirectory(path))
     found = find_checkpoint(path)
     if found is None:
-        raise CheckpointError(f"--checkpoint {text}: neither a run directory nor a checkpoint folder")
+        inside = sorted(path.glob("*/config.yaml"))
+        hint = f"; did you mean {inside[-1].parent}?" if inside else ""
+        raise CheckpointError(f"{text}: neither a run directory nor a checkpoint folder{hint}")
     run = found.parent.parent
     return (RunDirectory(run) if (run / "config.yaml").is_file() else None), found
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.replace(path)
         flush_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder itself may be what is wrong
+            temporary.unlink(missing_ok=True)
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def changing(path: Path, deed: str = "write") -> Iterator[None]:
+    """What the disk refuses, as RunError: "cannot `deed` `path`: …"."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot {deed} {path}: {error.strerror or error}") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from clfkit import rng
 from clfkit.config import CheckpointEvery, TrainOptions
 from clfkit.data.batches import Batches
@@ -93,7 +95,7 @@ class Trainer:
             while not self.finished:
                 started = time.monotonic() - self.state.seconds
                 totals, lr = self._train_epoch(interruption, started)
-                scores = self.engine.score(self.valid) if len(self.valid) else Totals.of({})
+                scores = self._validate(lr)
                 record = self._record(totals, scores, lr, time.monotonic() - started)
                 is_best = self._keep_best(record)
                 self.memory.record(record, totals)
@@ -128,6 +130,13 @@ class Trainer:
         self._advance(epoch=self.state.epoch + 1, step=step, position=0, seconds=0.0)
         return totals, lr
 
+    def _validate(self, lr: float) -> Totals:
+        """Loss and accuracy on the valid split. Raises TrainingError when the loss is not a number."""
+        scores = self.engine.score(self.valid) if len(self.valid) else Totals.of({})
+        if len(self.valid) and not math.isfinite(scores.mean_loss):
+            raise self._not_finite(f"the loss on the valid split became {scores.mean_loss}", self.state.step, lr)
+        return scores
+
     def _record(self, totals: Totals, scores: Totals, lr: float, seconds: float) -> EpochRecord:
         record = EpochRecord(
             epoch=self.state.epoch,
@@ -147,7 +156,7 @@ class Trainer:
         is_best = self._watch(record)
         if is_best:
             self._advance(best_epoch=record.epoch, best_value=record.value(self.options.best_metric))
-            self.best = self.engine.model_state()
+            self.best = self._model()
         self._advance(stopped_early=self._out_of_patience())
         return is_best
 
@@ -170,11 +179,24 @@ class Trainer:
         for index, loss in enumerate(totals.loss):
             if not math.isfinite(loss):
                 at = step - len(totals.loss) + index + 1
-                raise TrainingError(
-                    f"the loss became {loss} at step {at} (epoch {self.state.epoch + 1}, learning rate {lr:.3g}); the "
-                    f"last checkpoint is from before. A smaller train.optimizer.lr or train.clip_norm may help"
-                )
+                raise self._not_finite(f"the loss became {loss}", at, lr)
         return totals
+
+    def _model(self) -> Arrays:
+        """The model's arrays, if they hold numbers only: no checkpoint has others. Raises TrainingError."""
+        model = self.engine.model_state()
+        for name, array in model.items():
+            if not np.isfinite(array).all():
+                raise self._not_finite(f"{name} is not finite any more", self.state.step, math.nan)
+        return model
+
+    def _not_finite(self, what: str, step: int, lr: float) -> TrainingError:
+        epoch = -(-step // self.batches.per_epoch)
+        rate = "" if math.isnan(lr) else f", learning rate {lr:.3g}"
+        return TrainingError(
+            f"{what} at step {step} (epoch {epoch}{rate}); the last checkpoint is from before. "
+            "A smaller train.optimizer.lr, or train.clip_norm, may help"
+        )
 
     def _checkpoint_due(self, step: int | None = None) -> bool:
         """Whether to write now: inside an epoch (`step` given) or at its end."""
@@ -186,13 +208,12 @@ class Trainer:
         return step is None and every.epochs is not None and self.state.epoch % every.epochs == 0
 
     def _checkpoint(self) -> None:
-        engine = self.engine
         self.memory.save(
             Snapshot(
                 self.state,
                 tuple(self.records),
-                engine.model_state(),
-                engine.optimizer_state(),
+                self._model(),
+                self.engine.optimizer_state(),
                 self.partial.arrays() if self.state.position else {},
                 self.best,
             )

@@ -57,6 +57,55 @@ def test_eval_warns_when_the_data_has_changed_and_keeps_the_old_result(cli, trai
     assert (trained / "evaluation/test.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("arguments", [("{run}/checkpoints/initial",), ("{run}", "--set", "data.split.test=0.3")])
+def test_only_the_best_checkpoint_on_the_own_data_is_kept_with_the_run(cli, trained: Path, arguments) -> None:
+    before = (trained / "evaluation/test.json").read_bytes()
+    source, *more = (text.format(run=trained) for text in arguments)
+    done = cli("eval", "--checkpoint", source, *more, "--json")
+    assert done.code == 0
+    assert (trained / "evaluation/test.json").read_bytes() == before
+    if not more:
+        assert json.loads(done.out)["run"] == source
+
+
+def test_eval_on_another_experiment_takes_its_overrides(cli, trained: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("name: o\ndata: {name: blobs, samples: 90, classes: 3, seed: 5}\nmodel: logistic\n")
+    splits = [
+        cli("eval", "--checkpoint", trained, "--data", other, *more).out for more in ((), ("--set", "data.samples=60"))
+    ]
+    assert "18 samples" in splits[0]
+    assert "12 samples" in splits[1]
+
+
+def test_other_tables_are_treated_as_the_model_was_trained(cli, tmp_path: Path) -> None:
+    """Other order of columns, other categories, other scale: the numbers of the training, nothing fitted anew."""
+    rows = [(i % 3, ("red", "green", "blue")[i % 3], i % 7) for i in range(90)]
+    train, other = tmp_path / "train.csv", tmp_path / "other.csv"
+    train.write_text("colour,size,label\n" + "".join(f"{c},{s},{y}\n" for y, c, s in rows))
+    other.write_text("size,colour,label\n" + "".join(f"{s + 50},{c if y else 'amber'},{y}\n" for y, c, s in rows))
+    config = tmp_path / "t.yaml"
+    config.write_text(
+        f"name: t\ndata: {{name: table, root: {train}}}\nmodel: logistic\nplots: []\n"
+        "train: {epochs: 20, batch_size: 16, optimizer: {name: adam, lr: 0.1}}\n"
+    )
+    assert cli("train", config, "--out", tmp_path, "--run-id", "a", "--quiet").code == 0
+    run = tmp_path / "t/a"
+    direct = json.loads(cli("eval", "--checkpoint", run, "--data", other, "--json").out)["metrics"]["accuracy"]
+    read = [
+        json.loads(cli("eval", "--checkpoint", run, "--split", part, "--set", f"data.root={other}", "--json").out)
+        for part in ("train", "valid", "test")
+    ]
+    shares = [0.7, 0.1, 0.2]
+    together = sum(share * result["metrics"]["accuracy"] for share, result in zip(shares, read, strict=True))
+    assert together == pytest.approx(direct, abs=0.02)
+    one = tmp_path / "one.csv"
+    one.write_text("size,label\n" + "".join(f"{s},{y}\n" for y, _, s in rows))
+    done = cli("eval", "--checkpoint", run, "--set", f"data.root={one}")
+    assert done.code == 1
+    assert "colour" in done.err
+
+
 def test_eval_on_other_data_matches_classes_by_name(cli, trained: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text("y,x,label\n0,0,2\n1,1,0\n")

@@ -87,6 +87,8 @@ def test_all_faults_of_a_config_are_listed_with_their_lines(cli, tmp_path: Path)
         (("train", "{blobs}", "--run-id", "../escape"), 2, "letters, digits"),
         (("train", "{blobs}", "--set", "train.epochs"), 2, "must look like"),
         (("train", "{blobs}", "--resume"), 1, "nothing to resume"),
+        (("train", "{blobs}", "--resume", "typo/run"), 1, "typo/run is not a run directory"),
+        (("train", "{blobs}", "--resume", "latest"), 1, "no runs under"),
         (("train", "--resume", "{folder}"), 1, "not a run directory"),
         (("train", "{blobs}", "--plugin", "nowhere.py"), 2, "no such Python file"),
         (("train", "{blobs}", "--out", "{blobs}"), 1, "cannot make a run folder"),
@@ -128,7 +130,7 @@ def test_resume_extends_a_finished_run(cli, trained: Path, tmp_path: Path) -> No
 
 def test_resume_lists_changed_options(cli, trained: Path) -> None:
     config = trained.parents[2] / "tiny.yaml"
-    done = cli("train", config, "--resume", trained, "--set", "train.batch_size=64")
+    done = cli("train", config, "--resume", trained, "--set", "train.clip_norm=1")
     assert done.code == 2
-    assert "train.batch_size: 32 → 64" in done.err
+    assert "train.clip_norm: empty → 1.0" in done.err
     assert "--force" in done.err

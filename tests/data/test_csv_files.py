@@ -19,7 +19,7 @@ def table(tmp_path: Path, text: str | bytes, separator: str | None = None) -> Cs
     return read_csv(file, separator)
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_the_separator_is_guessed_from_the_header(separator: str, tmp_path: Path) -> None:
     read = table(tmp_path, f"a{separator}b\n1{separator}2\n")
     assert (read.header, read.rows) == (("a", "b"), [["1", "2"]])
@@ -96,3 +96,12 @@ def test_known_columns_are_matched_by_name(tmp_path: Path) -> None:
         code_columns(table(tmp_path, "w\nr\n"), columns)
     with pytest.raises(DataError, match=r"a\.csv:2: '1_000' in column 'n' is not a number"):
         code_columns(table(tmp_path, "w,n\nr,1_000\n"), columns)
+
+
+def test_quoted_names_do_not_mislead_about_the_separator(tmp_path: Path) -> None:
+    assert table(tmp_path, '\n"a,b,c";d\n1;2\n').header == ("a,b,c", "d")
+
+
+def test_numbers_beyond_float32_are_refused_with_their_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.csv:3: '1e39' in column 'a' is too large"):
+        infer_columns(table(tmp_path, "a\n1\n1e39\n"), ["a"], [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from clfkit.data.bundle import ImageFormat
-from clfkit.data.images import decode_image, decode_many, find_images
+from clfkit.data.images import ImageFiles, decode_image, decode_many, find_images
 from clfkit.errors import DataError
 
 
@@ -153,3 +154,14 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
         decode_image(tmp_path / "a.png", form())
     with pytest.raises(DataError, match="nowhere: cannot be listed"):
         find_images(tmp_path / "nowhere")
+
+
+def test_marks_tell_files_of_equal_size_apart_by_their_time_of_change(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.new("L", (4, 4), 0).save(file)
+    os.utime(file, ns=(1, 1_000))
+    before = ImageFiles((file,), form()).marks
+    assert before.tolist() == [[file.stat().st_size, 1_000]]
+    os.utime(file, ns=(1, 2_000))
+    assert not np.array_equal(ImageFiles((file,), form()).marks, before)
+    assert ImageFiles((), form()).marks.shape == (0, 2)

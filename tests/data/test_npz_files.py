@@ -44,7 +44,7 @@ def test_compressed_fortran_and_only_arrays(tmp_path: Path) -> None:
         ({"x": X}, r"no array y \(labels\); there are 'x'"),
         ({"y": Y}, r"no array x \(samples\)"),
         ({"x": X, "y": Y[:2]}, r"shape \(3, 2\) and y of shape \(2,\)"),
-        ({"x": X[:0], "y": Y[:0]}, "are not N samples"),
+        ({"x": X[:0], "y": Y[:0]}, r"array 'x\.npy' of shape \(0, 2\) and type float64 is empty"),
         ({"x": X, "y": np.array([{}, {}, {}])}, "Python objects"),
     ],
 )
@@ -131,3 +131,23 @@ def test_numbers_name_the_bad_sample() -> None:
         numbers(values, Path("a"), gaps=False)
     with pytest.raises(DataError, match="must hold numbers"):
         numbers(np.array([["a"]]), Path("a"), gaps=True)
+
+
+@pytest.mark.parametrize(
+    ("descr", "shape"),
+    [("<U0", (10**12,)), ("<f8", (10**12, 0)), ("<f8", (0, 10**30)), ("|V0", (5,)), ("<f8", (-1, -8))],
+)
+def test_samples_of_no_bytes_are_refused_before_they_are_made(
+    descr: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", header.getvalue())
+    with pytest.raises(DataError, match="is empty"):
+        read_inputs(tmp_path / "a.npz")
+
+
+def test_numbers_beyond_float32_are_refused() -> None:
+    with pytest.raises(DataError, match="sample 1 has a value that is too large"):
+        numbers(np.array([[0.0], [1e39]]), Path("a"), gaps=True)

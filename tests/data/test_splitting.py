@@ -85,3 +85,24 @@ def test_shares_that_leave_nothing_are_refused() -> None:
 def test_every_class_keeps_one_sample_for_training() -> None:
     with pytest.raises(DataError, match=r"data\.split\.stratify"):
         split(labels_of([2, 1, 1, 1]), SplitOptions(valid=0, test=3))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"train": [0, 1, 2], "test": [2, 3]}, "sample 2 is given more than once: in train and in test"),
+        ({"test": [1, 1]}, "sample 1 is given more than once: in test and in test"),
+        ({"test": [10]}, "beyond the 10"),
+        ({"valid": [-1]}, "beyond the 10"),
+    ],
+)
+def test_given_parts_that_share_samples_are_refused(given: dict[str, list[int]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        split(labels_of([5, 5]), SplitOptions(), **{part: np.array(indices) for part, indices in given.items()})
+
+
+def test_without_a_given_test_part_one_is_drawn_from_the_given_train_part() -> None:
+    parts = split(labels_of([50, 50]), SplitOptions(), train=np.arange(80), valid=np.arange(80, 100))
+    assert len(parts["test"]) == 16
+    assert set(parts["test"].tolist()) <= set(range(80))
+    assert np.array_equal(parts["valid"], np.arange(80, 100))

@@ -22,7 +22,7 @@ def test_only_train_rows_are_learnt_from() -> None:
 def test_features_and_their_names() -> None:
     features, names = encode(RAW, COLUMNS, fit_columns(COLUMNS, RAW[:3]))
     assert names == ("length", "colour=b", "colour=r")
-    assert features.dtype == np.float32
+    assert features.dtype == np.float64
     assert features.tolist() == [[1, 1, 0], [2.5, 0, 1], [4, 0, 1], [10, 0, 0], [2.5, 0, 0]]
 
 

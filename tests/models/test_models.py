@@ -12,7 +12,9 @@ from torch import nn
 
 from clfkit.components import backbones, models
 from clfkit.data.bundle import ClassMap, DataSpec
+from clfkit.errors import ModelError
 from clfkit.models.activations import activation, tanh_elementary
+from clfkit.models.trial import shape_of_outputs
 
 
 def make_spec(*shape: int, classes: int = 3) -> DataSpec:
@@ -170,3 +172,28 @@ def test_elementary_tanh_is_finite_in_single_precision() -> None:
     y.sum().backward()
     assert_allclose(y.detach().numpy(), torch.tanh(x).detach().numpy(), rtol=1e-6)
     assert x.grad is not None and torch.isfinite(x.grad).all()
+
+
+# Trials
+
+
+def test_a_trial_leaves_modes_statistics_and_weights_as_they_were() -> None:
+    network = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Linear(3, 2))
+    network[1].eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assert shape_of_outputs(network, make_spec(3)) == (2, 2)
+    assert [module.training for module in network.modules()] == [True, True, False, True]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_backbone_that_cannot_take_the_images_is_named() -> None:
+    with pytest.raises(ModelError, match=r"backbone 'squeezenet1_1' on inputs of shape \(1, 8, 8\): .*too small"):
+        build("custom_head", make_spec(1, 8, 8), backbone={"name": "squeezenet1_1"})
+    with pytest.raises(ModelError, match=r"backbone 'resnet18' on inputs of shape \(2, 8, 8\)"):
+        build("custom_head", make_spec(2, 8, 8), backbone={"name": "resnet18"})
+
+
+def test_backbone_that_makes_no_maps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbones, "build", lambda *_: nn.Flatten())
+    with pytest.raises(ModelError, match=r"backbone 'conv' must return feature maps \(N, F, h, w\), not \(2, 64\)"):
+        build("custom_head", make_spec(1, 8, 8))

@@ -9,13 +9,13 @@ import torch
 from pydantic import ValidationError
 
 from clfkit.components import optimizers
+from clfkit.errors import UsageError
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         ({"name": "sgd", "lr": 0.3, "momentum": 0.5, "nesterov": True}, {"momentum": 0.5, "nesterov": True}),
-        ({"name": "sgd", "nesterov": True}, {"momentum": 0.0, "nesterov": False}),
         ({"name": "adam", "lr": 0.3, "beta1": 0.5, "eps": 1e-3}, {"betas": (0.5, 0.999), "eps": 1e-3}),
         ({"name": "adamw", "lr": 0.3, "beta2": 0.9}, {"betas": (0.9, 0.9), "weight_decay": 0.0}),
         ({"name": "rmsprop", "lr": 0.3, "alpha": 0.5, "momentum": 0.1}, {"alpha": 0.5, "momentum": 0.1}),
@@ -29,6 +29,11 @@ def test_options_reach_torch(options: dict[str, Any], expected: dict[str, Any]) 
     assert isinstance(optimizer, torch.optim.Optimizer)
     assert optimizer.defaults["lr"] == component.options.lr  # type: ignore[attr-defined]
     assert {name: optimizer.defaults[name] for name in expected} == expected
+
+
+def test_nesterov_without_momentum_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"train\.optimizer\.nesterov: needs momentum"):
+        optimizers.build(optimizers.parse({"name": "sgd", "nesterov": True}), [{"params": [torch.zeros(2)]}])
 
 
 @pytest.mark.parametrize("name", optimizers.names())

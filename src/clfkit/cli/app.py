@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,10 +52,10 @@ app.command("runs", epilog="Example:  clfkit runs --out outputs")(runs.runs)
 
 
 def lone_resume(arguments: Sequence[str]) -> list[str]:
-    """`--resume` without a run → `--resume=` (the latest): a following word is its value only if it is a folder."""
+    """`--resume` without a run → `--resume=`: a following option or YAML file is not its value."""
     result = list(arguments)
     for at, word in enumerate(result):
         following = result[at + 1] if at + 1 < len(result) else ""
-        if word == "--resume" and not (following and Path(following).is_dir()):
+        if word == "--resume" and (not following or following.startswith("-") or following.endswith((".yaml", ".yml"))):
             result[at] = "--resume="
     return result

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clfkit.cli.arguments import AsJson, CheckpointSource, OutputRoot, Overrides, Plugins, Quiet
-from clfkit.cli.terminal import columns, complain, say
-from clfkit.errors import UsageError
+from clfkit.cli.terminal import columns, complain, say, telling
+from clfkit.errors import RunError, UsageError
+from clfkit.storage import without_nan
 
 if TYPE_CHECKING:
     from clfkit.classifier import Classifier
+    from clfkit.data.bundle import Part
     from clfkit.evaluation import Evaluation
 
 CLASSES_SHOWN = 20
 
 
-class SplitName(StrEnum):
-    """The parts of a dataset."""
-
-    train = "train"
-    valid = "valid"
-    test = "test"
-
-
 def evaluate(
     checkpoint: CheckpointSource,
-    split: Annotated[SplitName, typer.Option(help="Part of the data to score.")] = SplitName.test,
+    split: Annotated[str, typer.Option(metavar="PART", help="train, valid or test.")] = "test",
     data: Annotated[
         Path | None,
         typer.Option(
@@ -48,58 +41,75 @@ def evaluate(
     """Score a trained model. Classes are matched by name; the model's best checkpoint is used."""
     from clfkit.classifier import load
 
-    classifier = load(checkpoint, out).with_overrides(overrides)
-    evaluation = _own_data(classifier, split.value) if data is None else _other_data(classifier, data, split.value)
-    source = str(classifier.run.path) if classifier.run else checkpoint
+    part = _part(split)
+    classifier = load(checkpoint, out)
+    if data is None:
+        classifier = classifier.with_overrides(overrides)
+        evaluation = _own_data(classifier, part)
+    else:
+        evaluation = _other_data(classifier, data, part, overrides)
+    source = str(classifier.run.path) if classifier.run and classifier.is_best else checkpoint
     if as_json:
-        from clfkit.storage import without_nan
-
         where = {} if data is None else {"data": str(data)}
-        typer.echo(
-            json.dumps(
-                {
-                    "run": source,
-                    "split": evaluation.split,
-                    **where,
-                    "metrics": without_nan(evaluation.metrics),
-                }
-            )
-        )
+        metrics = without_nan(evaluation.metrics)
+        typer.echo(json.dumps({"run": source, "split": evaluation.split, **where, "metrics": metrics}))
     elif not quiet:
         _show(evaluation, source)
+    if data is None:
+        _publish(classifier, evaluation)
 
 
-def _own_data(classifier: Classifier, split: str) -> Evaluation:
-    from clfkit.evaluation import evaluate, save_evaluation
+def _part(name: str) -> Part:
+    """What `--split` means. Raises UsageError."""
+    from clfkit.data.labelling import PART_NAMES
 
-    part = classifier.bundle.part(split)  # type: ignore[arg-type]
+    if name not in PART_NAMES:
+        raise UsageError(f"--split {name}: must be train, valid or test")
+    return PART_NAMES[name]
+
+
+def _own_data(classifier: Classifier, split: Part) -> Evaluation:
+    from clfkit.evaluation import evaluate
+
+    part = classifier.bundle.part(split)
     if classifier.data_changed:
         complain(
             "warning: the data or its split is not what the model was trained with; "
             "samples scored here may have been trained on"
         )
-    evaluation = evaluate(classifier.engine, part, split, classifier.spec.classes)
-    if classifier.run and not classifier.data_changed:
-        save_evaluation(classifier.run, evaluation, part.ids)
-    return evaluation
+    return evaluate(classifier.engine, part, split, classifier.spec.classes)
 
 
-def _other_data(classifier: Classifier, data: Path, split: str) -> Evaluation:
+def _publish(classifier: Classifier, evaluation: Evaluation) -> None:
+    """Keep the result with the run if it is the run's own: its best checkpoint on its own data."""
+    from clfkit.evaluation import save_evaluation
+
+    if classifier.run is None or not classifier.publishes:
+        return
+    try:
+        save_evaluation(classifier.run, evaluation, getattr(classifier.bundle, evaluation.split).ids)
+    except RunError as error:
+        complain(f"warning: {error}")
+
+
+def _other_data(classifier: Classifier, data: Path, split: Part, overrides: list[str]) -> Evaluation:
+    """Score other samples; with a YAML file, `--set` changes that experiment's options."""
     from clfkit.data.files import read_labelled
     from clfkit.evaluation import evaluate
 
     if data.suffix in (".yaml", ".yml"):
-        part = classifier.on_data_of(data).bundle.part(split)  # type: ignore[arg-type]
+        part = classifier.on_data_of(data, overrides).bundle.part(split)
         return evaluate(classifier.engine, part, split, classifier.spec.classes)
     if not data.exists():
         raise UsageError(f"--data {data}: no such file or folder")
-    return evaluate(classifier.engine, read_labelled(data, classifier.spec), "all", classifier.spec.classes)
+    samples = read_labelled(data, classifier.spec)
+    return evaluate(classifier.with_overrides(overrides).engine, samples, "all", classifier.spec.classes)
 
 
 def _show(evaluation: Evaluation, source: str) -> None:
     say(f"{source} on {evaluation.split}: {evaluation.samples:,} samples")
     say()
-    say(columns(evaluation.metrics.items(), ("metric", "value")))
+    say(columns(telling(evaluation.metrics, len(evaluation.classes)).items(), ("metric", "value")))
     classes = evaluation.classes
     say()
     if len(classes) > CLASSES_SHOWN:

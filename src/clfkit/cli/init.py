@@ -38,4 +38,6 @@ def init(
     if path.exists() and not force:
         raise UsageError(f"{path} exists already; add --force to overwrite it, or choose another with --out")
     write_atomically(path, starter(dataset, chosen.name).encode())
-    complain(f"{path} written. Next:\n  clfkit validate {path}\n  clfkit train {path}")
+    required = [f"data.{name}" for name, field in source.options.model_fields.items() if field.is_required()]
+    fill_in = f"Fill in {', '.join(required)}. Then" if required else "Next"
+    complain(f"{path} written. {fill_in}:\n  clfkit validate {path}\n  clfkit train {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,7 +37,15 @@ def plot(
     plugin: Plugins = [],  # noqa: B006
 ) -> None:
     """Draw a figure of a trained model."""
-    _draw(_component(name, options), checkpoint, out, root)
+    from clfkit.document import parse_value
+
+    values = {}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: must look like option=value")
+        values[key] = parse_value(value, f"--set {text}")
+    _draw(_component(name, values), checkpoint, out, root)
 
 
 def plot_boundary(
@@ -50,25 +59,17 @@ def plot_boundary(
     plugin: Plugins = [],  # noqa: B006
 ) -> None:
     """Draw the decision boundary on train and test data, before and after training."""
-    chosen = [f"features=[{features}]"] if features else []
+    chosen = {"features": tuple(name.strip() for name in features.split(","))} if features else {}
     _draw(_component("boundary", chosen), checkpoint, out, root)
 
 
-def _component(name: str, options: list[str]) -> Component[Any]:
+def _component(name: str, options: Mapping[str, Any]) -> Component[Any]:
     """A plot with its options. Raises UsageError with all that is wrong."""
     from pydantic import ValidationError
 
-    from clfkit.document import parse_value
-
     plots.entry(name)
-    values: dict[str, Any] = {"name": name}
-    for text in options:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text}: must look like option=value")
-        values[key] = parse_value(value, f"--set {text}")
     try:
-        return plots.parse(values)
+        return plots.parse({**options, "name": name})
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors()]
         raise UsageError("; ".join(faults)) from None

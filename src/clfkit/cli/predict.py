@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clfkit.cli.arguments import CheckpointSource, Plugins
-from clfkit.cli.terminal import complain
+from clfkit.cli.terminal import complain, printable
 from clfkit.errors import UsageError
 
 
@@ -47,12 +47,17 @@ def predict(
         [name, classifier.classes[label], f"{row[label]:.6f}", *(f"{p:.6f}" for p in row if probabilities)]
         for name, label, row in zip(ids.tolist(), best, scores, strict=True)
     )
-    if out is None:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([header, *rows])
+    text = table.getvalue()
+    if out is None and sys.stdout.isatty():
+        sys.stdout.write(printable(text))
         return
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    content = text.encode("utf-8", "surrogateescape")  # names of files as they are, in UTF-8 or not
+    if out is None:
+        sys.stdout.buffer.write(content)
+        return
     from clfkit.storage import write_atomically
 
-    write_atomically(out, text.getvalue().encode("utf-8"))
+    write_atomically(out, content)
     complain(f"{len(best):,} predictions in {out}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def printable(text: str) -> str:
@@ -56,6 +56,11 @@ def cell(value: object) -> str:
 def percent(value: object) -> str:
     """A share as a percentage; a dash when there is none."""
     return f"{value:.2%}" if isinstance(value, float) else "–"
+
+
+def telling(metrics: Mapping[str, float], classes: int) -> dict[str, float]:
+    """The metrics that say something: with at most five classes, top5 is always 1."""
+    return {name: value for name, value in metrics.items() if name != "top5" or classes > 5}
 
 
 def _numeric(text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
-from clfkit.cli.terminal import columns, say
+from clfkit.cli.terminal import columns, say, telling
 from clfkit.config import ExperimentConfig, load_config
 from clfkit.errors import Interrupted, UsageError
 
@@ -64,7 +64,7 @@ def train(
     except KeyboardInterrupt:
         raise Interrupted(f"stopped at once; {_how_to_continue(run, plugin)}", signal.SIGINT) from None
     if as_json:
-        typer.echo(json.dumps(result(run, "test" if run.evaluation("test") else "valid")))
+        typer.echo(json.dumps(_result(run)))
     elif not quiet:
         _summarise(run)
 
@@ -72,16 +72,21 @@ def train(
 def _how_to_continue(run: RunDirectory | None, plugins: list[Path]) -> str:
     """What was kept, and the command that goes on from there."""
     if run is None or not run.checkpoint_path("last"):
-        return "nothing was kept"
+        return "training had not begun, so there is nothing to continue"
     return f"the checkpoint is kept. Continue with\n  clfkit train --resume {shlex.quote(str(run.path))}" + "".join(
         f" --plugin {shlex.quote(str(path))}" for path in plugins
     )
 
 
-def result(run: RunDirectory, split: str) -> dict[str, object]:
-    """What `--json` prints of an evaluated run."""
-    evaluation = run.evaluation(split)
-    return {"run": str(run.path), "split": split, "metrics": evaluation["metrics"] if evaluation else {}}
+def _evaluated(run: RunDirectory) -> list[str]:
+    """The splits that the run was scored on: valid and test, or train where there is neither."""
+    return [split for split in ("train", "valid", "test") if run.evaluation(split)]
+
+
+def _result(run: RunDirectory) -> dict[str, object]:
+    """What `--json` prints: the test split, or the next best there is."""
+    split = _evaluated(run)[-1]
+    return {"run": str(run.path), "split": split, "metrics": run.metrics(split)}
 
 
 def _config(config: Path | None, overrides: list[str], resume: str | None) -> ExperimentConfig | None:
@@ -94,7 +99,7 @@ def _config(config: Path | None, overrides: list[str], resume: str | None) -> Ex
 
 
 def _run_to_resume(resume: str, out: Path, wanted: ExperimentConfig | None) -> RunDirectory:
-    from clfkit.experiment import resumable_run
+    from clfkit.resuming import resumable_run
     from clfkit.run import RunDirectory, latest_run
 
     if not resume:
@@ -110,12 +115,10 @@ def _with_overrides(run: RunDirectory, overrides: list[str]) -> ExperimentConfig
 def _summarise(run: RunDirectory) -> None:
     """The table at the end of a run, and where everything was written."""
     status = run.status()
-    rows, header = [], ["split"]
-    for split in ("valid", "test"):
-        evaluation = run.evaluation(split)
-        if evaluation:
-            header = ["split", *evaluation["metrics"]]
-            rows.append([split, *evaluation["metrics"].values()])
+    splits = _evaluated(run)
+    scores = [telling(run.metrics(split), len((run.evaluation(split) or {})["classes"])) for split in splits]
+    rows = [[split, *values.values()] for split, values in zip(splits, scores, strict=True)]
+    header = ["split", *scores[-1]]
     say()
     say(f"best epoch {status.get('best_epoch')} of {len(run.history())}")
     say(columns(rows, header))

@@ -31,7 +31,7 @@ class Inputs(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float32 for features, uint8 for pixels."""
+        """float32 or float64 for features, uint8 for pixels."""
 
     def __len__(self) -> int: ...
 
@@ -45,7 +45,7 @@ class Marked(Protocol):
 
     @property
     def marks(self) -> IndexArray:
-        """One whole number for each sample, such as the size of its file."""
+        """Whole numbers (N, …) for the samples, such as the size of each one's file and its time of change."""
 
 
 class _Stored(BaseModel):
@@ -198,7 +198,7 @@ class DataBundle:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over classes, ids, labels and inputs (for files: their names and sizes) of all splits."""
+        """SHA-256 over classes, ids, labels and inputs (for files: names, sizes and times of change) of all splits."""
         digest = hashlib.sha256("\0".join(self.spec.classes.names).encode())
         for name in PARTS:
             split: Split = getattr(self, name)

@@ -8,9 +8,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import Column, listed
+from clfkit.data.bundle import Column
 from clfkit.data.csv_files import MISSING, CsvTable
-from clfkit.data.table import RawTable
+from clfkit.data.statistics import LARGEST
+from clfkit.data.table import RawTable, column_positions, number_of
 from clfkit.errors import DataError
 
 MANY_CATEGORIES = 200  # a column with more of them was hardly meant as one, unless it was said so
@@ -27,7 +28,7 @@ def infer_columns(
     columns: list[Column] = []
     for name in names:
         cells = [row[table.header.index(name)] for row in table.rows]
-        stray = next((row for row, cell in enumerate(cells) if cell not in MISSING and _number(cell) is None), None)
+        stray = next((row for row, cell in enumerate(cells) if cell not in MISSING and number_of(cell) is None), None)
         if stray is None and name not in categorical:
             columns.append(Column(name=name, kind="numeric"))
             continue
@@ -48,12 +49,10 @@ def code_columns(table: CsvTable, columns: tuple[Column, ...]) -> RawTable:
     A category that the column does not list is as good as missing. Raises DataError listing columns that the
     file lacks, and naming the line of a cell that should be a number and is not.
     """
-    absent = [column.name for column in columns if column.name not in table.header]
-    if absent:
-        raise DataError(f"{table.path}: missing columns: {listed(absent)}; there are {listed(table.header)}")
+    found = column_positions(table.header, columns, str(table.path))
     raw = np.empty((len(table.rows), len(columns)), np.float64)
-    for position, column in enumerate(columns):
-        cells = [row[table.header.index(column.name)] for row in table.rows]
+    for position, (column, at) in enumerate(zip(columns, found, strict=True)):
+        cells = [row[at] for row in table.rows]
         if column.kind == "numeric":
             raw[:, position] = _numbers(table, column.name, cells)
         else:
@@ -64,20 +63,9 @@ def code_columns(table: CsvTable, columns: tuple[Column, ...]) -> RawTable:
 
 def _numbers(table: CsvTable, name: str, cells: list[str]) -> npt.NDArray[np.float64]:
     """A numeric column, NaN where nothing stands. Raises DataError naming the line of anything else."""
-    values = [math.nan if cell in MISSING else _number(cell) for cell in cells]
+    values = [math.nan if cell in MISSING else number_of(cell) for cell in cells]
     for row, value in enumerate(values):
-        if value is None or math.isinf(value):
-            what = "is not a number" if value is None else "is not finite"
+        if value is None or abs(value) > LARGEST:
+            what = "is not a number" if value is None else "is not finite" if math.isinf(value) else "is too large"
             raise DataError(f"{table.where(row)}: {cells[row]!r} in column {name!r} {what}")
     return np.array(values, np.float64)
-
-
-def _number(cell: str) -> float | None:
-    """The number that a cell holds, or None. `1_000` is text, though Python would read it."""
-    if "_" in cell:
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return None if math.isnan(value) else value

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from clfkit.data.bundle import listed
 from clfkit.errors import DataError
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 MISSING = frozenset({"", "NA", "N/A", "nan", "NaN", "null", "None", "?"})
-"""Cells that say that nothing is known."""
+"""Cells that say that nothing is known of a feature; in a column of labels they are class names, unless empty."""
 
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class CsvTable:
         """All cells of a column. Raises DataError as `position` does, and for an empty cell."""
         at = self.position(column, role)
         for row, cells in enumerate(self.rows):
-            if cells[at] in MISSING:
+            if not cells[at]:
                 raise DataError(f"{self.where(row)}: the {role} column {column!r} is empty")
         return [cells[at] for cells in self.rows]
 
@@ -53,20 +54,24 @@ class CsvTable:
 def read_csv(path: Path, separator: str | None = None) -> CsvTable:
     """Read a UTF-8 file whose first line names the columns; empty lines are skipped.
 
-    separator: None takes the one of `,` `;` and tab that the first line has most of.
+    separator: None takes the one of `,` `;` tab and `|` that the header has most of, quoted names apart.
     Raises DataError naming file and line for ragged rows, columns of the same name, and anything unreadable.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if separator is None:
-                first = file.readline()
-                separator = max(SEPARATORS, key=first.count)
+                separator = _separator(file)
                 file.seek(0)
             return _parse(path, csv.reader(file, delimiter=separator, strict=True))
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text: {error.reason}; save it as UTF-8") from None
     except OSError as error:
         raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _separator(file: TextIO) -> str:
+    header = next((line for line in file if line.strip()), "")
+    return max(SEPARATORS, key=re.sub('"[^"]*"', "", header).count)
 
 
 def _parse(path: Path, reader: Reader) -> CsvTable:

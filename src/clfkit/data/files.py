@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ClassMap, Column, DataSpec, ImageFormat, IndexArray, Inputs, Split
+from clfkit.data.bundle import ClassMap, DataSpec, ImageFormat, IndexArray, Inputs, Split
 from clfkit.data.csv_columns import code_columns
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import entries, find_images, is_image, load_images
 from clfkit.data.labelling import ordered
+from clfkit.data.matching import features_of, known_columns
 from clfkit.data.npz_files import class_names, numbers, read_inputs, read_pair
-from clfkit.data.table import encode
+from clfkit.data.statistics import check_range
+from clfkit.data.table import Features, encode
 from clfkit.errors import DataError
 
 MEGABYTES = 2048  # images beyond this are decoded when they are needed
@@ -122,23 +124,15 @@ def _rows(path: Path, spec: DataSpec) -> npt.NDArray[np.generic]:
     return _features(read_csv(path), spec)
 
 
-def _features(table: CsvTable, spec: DataSpec) -> npt.NDArray[np.generic]:
-    """The rows of a CSV file as features float32 (N, features), by the names that the model knows."""
-    if spec.columns:
-        return encode(code_columns(table, spec.columns), spec.columns, spec.columns)[0]
-    if not spec.feature_names:
-        raise DataError(f"{table.path}: the model's features have no names to find columns by; give an .npz file")
-    columns = tuple(Column(name=name, kind="numeric") for name in spec.feature_names)
-    raw = code_columns(table, columns)
-    gaps = np.isnan(raw)
-    if gaps.any():
-        row, position = (int(at[0]) for at in np.nonzero(gaps))
-        raise DataError(f"{table.where(row)}: no value in column {spec.feature_names[position]!r}")
-    return raw.astype(np.float32)
+def _features(table: CsvTable, spec: DataSpec) -> Features:
+    """The rows of a CSV file as features (N, features), by the names that the model knows."""
+    whose = str(table.path)
+    columns = known_columns(spec, whose)
+    return features_of(code_columns(table, columns), columns, spec, table.where, whose)
 
 
 def _fitted(array: npt.NDArray[np.generic], spec: DataSpec, path: Path) -> npt.NDArray[np.generic]:
-    """An array of an .npz file as samples of `spec`: float32 features, or uint8 pixels.
+    """An array of an .npz file as samples of `spec`: float64 features, or uint8 pixels.
 
     Rows of a table with numeric columns only may have gaps (NaN). Raises DataError for another shape, or pixels
     that are not whole numbers from 0 to 255.
@@ -155,7 +149,10 @@ def _fitted(array: npt.NDArray[np.generic], spec: DataSpec, path: Path) -> npt.N
         return array.astype(np.uint8)
     numeric = bool(spec.columns) and all(column.kind == "numeric" for column in spec.columns)
     values = numbers(array, path, gaps=numeric)
-    return encode(values, spec.columns, spec.columns)[0] if numeric else values.astype(np.float32)
+    if numeric:
+        values, _ = encode(values, spec.columns, spec.columns)
+    check_range(values, spec.mean, spec.std, spec.feature_names, lambda row: f"{path}: sample {row}")
+    return values
 
 
 def _matched(names: list[str], classes: ClassMap, path: Path) -> IndexArray:

@@ -145,9 +145,13 @@ class ImageFiles:
 
     @cached_property
     def marks(self) -> IndexArray:
-        """Size in bytes of each file: a cheap sign that a file has changed. Raises DataError for a missing file."""
+        """Size in bytes and time of change in ns of each file (N, 2): cheap signs that it is another one.
+
+        Raises DataError for a missing file.
+        """
         try:
-            return np.array([path.stat().st_size for path in self.paths], np.int64)
+            found = [path.stat() for path in self.paths]
+            return np.array([(stat.st_size, stat.st_mtime_ns) for stat in found], np.int64).reshape(-1, 2)
         except OSError as error:
             raise DataError(f"{error.filename}: {error.strerror}") from None
 

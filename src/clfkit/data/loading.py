@@ -10,48 +10,52 @@ import numpy.typing as npt
 
 from clfkit import rng
 from clfkit.components import DataOptions, datasets
-from clfkit.data.bundle import (
-    DataBundle,
-    Dataset,
-    DataSpec,
-    IndexArray,
-    Inputs,
-    Marked,
-    Split,
-)  # fmt: skip
+from clfkit.data.bundle import DataBundle, Dataset, DataSpec, IndexArray, Inputs, Marked, Split
+from clfkit.data.matching import match_dataset
 from clfkit.data.splitting import split_indices
+from clfkit.data.statistics import check_range, measure
 from clfkit.data.table import encode, fit_columns
 from clfkit.errors import DataError
 from clfkit.registry import Component
 
-STATISTICS_SAMPLES = 10_000  # pixels of so many training images settle mean and deviation to four digits
-STATISTICS_PIXELS = 50_000_000  # of large images fewer are enough
 
-
-def load_bundle(data: Component[DataOptions], seed: int) -> DataBundle:
+def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None = None) -> DataBundle:
     """Read or generate the samples, divide them, and measure the train split.
 
     Everything that is fitted to data (medians, categories, mean, deviation) sees the train split only.
-    Raises DataError when files are missing, unreadable or do not make a classification problem.
+    fitted: the spec of a trained model. Then nothing is fitted: columns and features are found by name and become
+    what that model takes. The bundle's spec is that of the model, with the classes of these data.
+    Raises DataError when files are missing, unreadable, do not make a classification problem or do not fit the
+    model.
     """
     dataset: Dataset = datasets.build(data, seed)
     _check(dataset)
     parts = split_indices(dataset.labels, data.options.split, dataset.given, rng.generator(seed, "split"))
-    inputs, columns = dataset.inputs, dataset.columns
-    shape, names = dataset.inputs.shape[1:], dataset.feature_names
-    if columns:
-        raw = np.asarray(inputs)
-        columns = fit_columns(columns, raw[parts["train"]])
-        inputs, names = encode(raw, dataset.columns, columns)
-        shape = inputs.shape[1:]
+    if fitted is None:
+        inputs, spec = _fit(dataset, parts["train"], data.options.normalize)
+    else:
+        inputs, spec = match_dataset(dataset, fitted), fitted.model_copy(update={"classes": dataset.classes})
     ids = np.arange(len(dataset.labels)) if dataset.ids is None else dataset.ids
     splits = {part: Split(_take(inputs, at), dataset.labels[at], ids[at]) for part, at in parts.items()}
-    mean, std = _statistics(splits["train"].inputs, dataset.kind == "image", data.options.normalize)
+    return DataBundle(spec, splits["train"], splits["valid"], splits["test"])
+
+
+def _fit(dataset: Dataset, train: IndexArray, normalize: bool) -> tuple[Inputs, DataSpec]:
+    """The inputs as a model takes them, and their specification, fitted to the samples at `train`."""
+    inputs, columns, names = dataset.inputs, dataset.columns, dataset.feature_names
+    if columns:
+        raw = np.asarray(inputs, np.float64)
+        columns = fit_columns(columns, raw[train])
+        inputs, names = encode(raw, dataset.columns, columns)
+    count = inputs.shape[1]
+    mean, std = measure(_take(inputs, train), names) if normalize else ((0.0,) * count, (1.0,) * count)
+    if dataset.kind == "vector" and isinstance(inputs, np.ndarray):
+        check_range(inputs, mean, std, names, lambda row: f"sample {row}")
     spec = DataSpec(
-        inputs=dataset.kind, shape=shape, classes=dataset.classes, feature_names=names, mean=mean, std=std,
+        inputs=dataset.kind, shape=inputs.shape[1:], classes=dataset.classes, feature_names=names, mean=mean, std=std,
         columns=columns, label_column=dataset.label_column, image=dataset.image,
     )  # fmt: skip
-    return DataBundle(spec, splits["train"], splits["valid"], splits["test"])
+    return inputs, spec
 
 
 @dataclass(frozen=True)
@@ -88,39 +92,25 @@ def _take(inputs: Inputs, indices: IndexArray) -> Inputs:
 
 
 def _check(dataset: Dataset) -> None:
+    """Raises DataError for samples and labels that are not what a source must return."""
+    inputs, labels = dataset.inputs, dataset.labels
     if len(dataset.classes) < 2:
         raise DataError(f"only one class ({dataset.classes.names}); there is nothing to tell apart")
-    if isinstance(dataset.inputs, np.ndarray) and dataset.inputs.dtype.kind == "f" and not dataset.columns:
-        bad = ~np.isfinite(dataset.inputs.reshape(len(dataset.inputs), -1)).all(axis=1)
+    form = f"{inputs.dtype} {inputs.shape}"
+    if dataset.kind == "image" and (inputs.dtype != np.uint8 or len(inputs.shape) != 4):
+        raise DataError(f"a source of images must return uint8 pixels (N, channels, height, width), not {form}")
+    if dataset.kind == "vector" and (inputs.dtype.kind != "f" or len(inputs.shape) != 2):
+        raise DataError(f"a source of vectors must return float numbers (N, features), not {form}")
+    if dataset.columns and inputs.shape[1] != len(dataset.columns):
+        raise DataError(f"a source of a table must describe its {inputs.shape[1]} columns, not {len(dataset.columns)}")
+    if labels.dtype.kind not in "iu" or labels.shape != (len(inputs),):
+        raise DataError(
+            f"a source must return one whole number as label for each of {len(inputs)} samples, "
+            f"not {labels.dtype} {labels.shape}"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(dataset.classes):
+        raise DataError(f"a source must return labels from 0 to {len(dataset.classes) - 1}, one for each class")
+    if isinstance(inputs, np.ndarray) and inputs.dtype.kind == "f":
+        bad = np.isinf(inputs) if dataset.columns else ~np.isfinite(inputs)  # NaN is a gap in a table
         if bad.any():
-            raise DataError(f"sample {int(np.flatnonzero(bad)[0])} has a value that is not a finite number")
-
-
-def _statistics(inputs: Inputs, image: bool, wanted: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per feature or channel; constant features get deviation 1."""
-    if not wanted:
-        return (0.0,) * inputs.shape[1], (1.0,) * inputs.shape[1]
-    if image:
-        levels = _levels(inputs)
-        shares = levels / levels.sum(axis=1, keepdims=True)
-        grey = np.arange(256.0)
-        mean = shares @ grey
-        std = np.sqrt(np.maximum(shares @ grey**2 - mean**2, 0.0))
-    else:
-        values = inputs[np.arange(len(inputs))]
-        mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-    std = np.where(std < 1e-8, 1.0, std)
-    return tuple(mean.tolist()), tuple(std.tolist())
-
-
-def _levels(images: Inputs) -> IndexArray:
-    """How often each of the 256 levels occurs, shape (channels, 256), in evenly spaced images."""
-    count, channels, height, width = images.shape
-    wanted = min(count, STATISTICS_SAMPLES, max(STATISTICS_PIXELS // (height * width), 500))
-    chosen = np.linspace(0, count - 1, wanted).astype(np.int64)
-    levels = np.zeros((channels, 256), np.int64)
-    for start in range(0, wanted, 100):  # a few at a time: large images may not all fit into memory
-        values = images[chosen[start : start + 100]]
-        for channel in range(channels):
-            levels[channel] += np.bincount(values[:, channel].ravel(), minlength=256)
-    return levels
+            raise DataError(f"sample {int(np.nonzero(bad)[0][0])} has a value that is not a finite number")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import listed
+from clfkit.data.statistics import LARGEST
 from clfkit.errors import DataError
 
 MAX_BYTES = 8 * 1024**3  # of all arrays together, uncompressed
@@ -94,9 +95,13 @@ def numbers(array: npt.NDArray[np.generic], path: Path, *, gaps: bool) -> npt.ND
     if array.dtype.kind not in "iubf":
         raise DataError(f"{path}: x must hold numbers, not {array.dtype}")
     values = array.astype(np.float64)
-    bad = (np.isinf(values) if gaps else ~np.isfinite(values)).reshape(len(values), -1).any(axis=1)
-    if bad.any():
-        raise DataError(f"{path}: sample {int(bad.argmax())} has a value that is not a finite number")
+    unfit = {
+        "that is not a finite number": np.isinf(values) if gaps else ~np.isfinite(values),
+        "that is too large": np.abs(values) > LARGEST,
+    }
+    for what, bad in unfit.items():
+        if bad.any():
+            raise DataError(f"{path}: sample {int(np.nonzero(bad)[0][0])} has a value {what}")
     return values
 
 
@@ -107,6 +112,8 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> npt.N
         held = info.file_size - file.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: array {info.filename!r} holds Python objects (a pickle), which are never loaded")
+    if min(shape, default=1) < 1 or dtype.itemsize == 0:  # no bytes can stand for any number of samples
+        raise DataError(f"{path}: array {info.filename!r} of shape {shape} and type {dtype} is empty")
     if math.prod(shape) * dtype.itemsize != held:
         raise DataError(f"{path}: array {info.filename!r} says shape {shape} of {dtype} but holds {held} bytes")
     with archive.open(info) as file:

@@ -19,8 +19,10 @@ def split_indices(
     """Sorted, disjoint index arrays of the three parts.
 
     Parts that the dataset gives are kept; the others are drawn from what is left, which is the given train part
-    if there is one. Raises DataError when the shares cannot be had.
+    if there is one. So data that give train and valid but no test lose `options.test` (by default 0.2) of their
+    train part to a test part. Raises DataError when given parts share samples, or the shares cannot be had.
     """
+    _check_given(given, len(labels))
     if "test" in given and options.test is not None:
         raise DataError("data.split.test: this dataset brings its own test split; leave the option out")
     pool = given.get("train")
@@ -41,6 +43,18 @@ def split_indices(
         pool = np.setdiff1d(pool, parts[part])
     parts["train"] = np.sort(pool)
     return parts
+
+
+def _check_given(given: Mapping[Part, IndexArray], samples: int) -> None:
+    """Raises DataError for indices that do not exist, or that stand twice."""
+    every = np.concatenate([np.empty(0, np.int64), *given.values()])
+    if len(every) and not 0 <= every.min() <= every.max() < samples:
+        raise DataError(f"the parts that the dataset gives name samples beyond the {samples} that there are")
+    times = np.bincount(every, minlength=samples)
+    if times.max(initial=0) > 1:
+        twice = int(times.argmax())
+        holders = [part for part, indices in given.items() for _ in range(int(np.count_nonzero(indices == twice)))]
+        raise DataError(f"sample {twice} is given more than once: in {' and in '.join(holders)}")
 
 
 def _number(share: float | int, total: int, part: str) -> int:

@@ -75,7 +75,12 @@ class Totals:
 
 @dataclass(frozen=True)
 class EngineSetup:
-    """All that an engine is built from. Without train samples it can only predict."""
+    """All that an engine is built from. Without train samples it can only predict.
+
+    fresh: whether training starts from nothing. Where a checkpoint's weights are loaded next (to predict, to resume),
+    the model is built without reading or downloading the files that it would start from.
+    deterministic: see `clfkit.engines.pytorch.device.make_deterministic`; it holds for the whole process.
+    """
 
     spec: DataSpec
     model: Component[NoOptions]
@@ -91,6 +96,7 @@ class EngineSetup:
     precision: str = "fp32"
     threads: int | str = "auto"
     deterministic: bool = False
+    fresh: bool = True
 
 
 class Engine(Protocol):

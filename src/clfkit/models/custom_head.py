@@ -8,8 +8,10 @@ from pydantic import PositiveInt
 
 from clfkit.components import NoOptions, backbones, models
 from clfkit.data.bundle import DataSpec
+from clfkit.errors import ModelError
 from clfkit.models.activations import Activation
 from clfkit.models.dense import Norm, dense_layers
+from clfkit.models.trial import refusals, shape_of_outputs
 from clfkit.options import Fraction
 from clfkit.registry import Component
 
@@ -45,9 +47,11 @@ def custom_head(
     """
     from torch import nn
 
-    trunk: nn.Module = backbones.build(backbone, spec)
+    with refusals(f"backbone {backbone.name!r}", spec):
+        trunk: nn.Module = backbones.build(backbone, spec)
+        maps = _feature_maps(trunk, spec, backbone.name)
     pool = nn.AdaptiveAvgPool2d(1) if pooling == "average" else nn.AdaptiveMaxPool2d(1)
-    head = dense_layers(_feature_maps(trunk, spec), hidden, outputs, activation, dropout, norm)
+    head = dense_layers(maps, hidden, outputs, activation, dropout, norm)
 
     class CustomHead(nn.Module):
         def __init__(self) -> None:
@@ -68,12 +72,9 @@ def custom_head(
     return CustomHead()
 
 
-def _feature_maps(backbone: nn.Module, spec: DataSpec) -> int:
-    """Number of feature maps that the backbone makes, found by showing it one black image."""
-    import torch
-
-    training = backbone.training
-    with torch.no_grad():
-        maps = backbone.eval()(torch.zeros(1, *spec.shape))
-    backbone.train(training)
-    return int(maps.shape[1])
+def _feature_maps(backbone: nn.Module, spec: DataSpec, name: str) -> int:
+    """Number of feature maps that the backbone makes, found by a trial. Raises ModelError if it makes none."""
+    shape = shape_of_outputs(backbone, spec)
+    if shape is None or len(shape) != 4:
+        raise ModelError(f"backbone {name!r} must return feature maps (N, F, h, w), not {shape or 'something else'}")
+    return shape[1]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveFloat
 
 from clfkit.components import optimizers
+from clfkit.errors import UsageError
 from clfkit.optimizers import ParameterGroups
 from clfkit.options import Fraction
 
@@ -23,8 +24,10 @@ def sgd(
     Options:
         lr: learning rate η.
         momentum: share μ of the last step's velocity that is kept.
-        nesterov: look ahead along the velocity before stepping (needs momentum).
+        nesterov: look ahead along the velocity before stepping (needs momentum above 0).
     """
     from torch.optim import SGD
 
-    return SGD(groups, lr, momentum, nesterov=nesterov and momentum > 0)
+    if nesterov and not momentum:
+        raise UsageError("train.optimizer.nesterov: needs momentum above 0")
+    return SGD(groups, lr, momentum, nesterov=nesterov)

@@ -45,10 +45,10 @@ def save(figure: Figure, path: Path) -> Path:
     """Write a figure in the format of the path's suffix. Raises ClfkitError when that is not possible."""
     from clfkit.plots.style import styled
 
-    metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
+    extra: dict[str, Any] = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
     try:
         with styled():
-            figure.savefig(path, metadata=metadata)
+            figure.savefig(path, **extra)
     except (OSError, ValueError) as error:
         raise ClfkitError(f"cannot write {path}: {error}") from None
     return path

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.classifier import Classifier
-from clfkit.data.bundle import FloatArray
 from clfkit.errors import UnknownName, UsageError
 from clfkit.options import meant, shown
 from clfkit.plots import NothingToDraw
@@ -40,9 +39,9 @@ class Plane:
         points: Points = (inputs - self.origin) @ self.down
         return points
 
-    def lift(self, points: Points) -> FloatArray:
-        """Points (N, 2) → samples (N, F) that lie in the plane."""
-        samples: FloatArray = (self.origin + points @ self.up).astype(np.float32)
+    def lift(self, points: Points) -> Points:
+        """Points (N, 2) → samples (N, F) that lie in the plane; float64, as standardising them needs it."""
+        samples: Points = self.origin + points @ self.up
         return samples
 
 
@@ -83,7 +82,7 @@ def _feature_plane(train: Points, names: tuple[str, ...], chosen: tuple[str, ...
 def _principal_plane(train: Points) -> Plane:
     """The plane of the first two principal components of the standardised train inputs."""
     mean, std = train.mean(axis=0), train.std(axis=0)
-    std[std < 1e-8] = 1.0
+    std[train.max(axis=0) == train.min(axis=0)] = 1.0
     standard = ((train - mean) / std)[thinned(len(train), PCA_SAMPLES)]
     _, values, directions = np.linalg.svd(standard, full_matrices=False)
     if len(directions) < 2:

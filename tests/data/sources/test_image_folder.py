@@ -200,3 +200,29 @@ def test_folders_without_images_are_refused(folders: tuple[str, ...], message: s
 def test_a_missing_root_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.root: .*nowhere is not a folder"):
         load(tmp_path / "nowhere")
+
+
+def test_the_fingerprint_of_streamed_files_sees_a_change_of_equal_size(tmp_path: Path) -> None:
+    paint_classes(tmp_path, 3)
+    streamed = load(tmp_path, size=400, memory=1)
+    before = streamed.fingerprint
+    assert load(tmp_path, size=400, memory=1).fingerprint == before
+    os.utime(tmp_path / str(streamed.train.ids[0]), ns=(1, 1))
+    assert load(tmp_path, size=400, memory=1).fingerprint != before
+
+
+@pytest.mark.parametrize("again", ["red/0.png", "red/./0.png", "red/link.png"])
+def test_a_file_listed_twice_is_refused_with_both_lines(again: str, tmp_path: Path) -> None:
+    paint_classes(tmp_path)
+    (tmp_path / "red" / "link.png").symlink_to(tmp_path / "red" / "0.png")
+    lines = ["path,label,split", "red/0.png,red,train", "blue/0.png,blue,train", f"{again},red,test"]
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=r"list\.csv:4: .*stands on line 2 already"):
+        load(tmp_path, csv="list.csv")
+
+
+def test_classes_may_be_called_as_gaps_are(tmp_path: Path) -> None:
+    paint_classes(tmp_path, 4)
+    rows = [f"{name}/{n}.png,{'NA' if name == 'red' else name}" for name in COLOURS for n in range(4)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    assert load(tmp_path, csv="list.csv").spec.classes.names == ("NA", "blue", "green")

@@ -35,7 +35,7 @@ def test_features_and_classes(tmp_path: Path) -> None:
     assert bundle.spec.label_column == "label"
     inputs = np.asarray(bundle.train.inputs)
     ids = bundle.train.ids
-    assert inputs.dtype == np.float32
+    assert inputs.dtype == np.float64
     assert np.array_equal(bundle.train.labels, ids % 2)
     assert np.array_equal(inputs[:, 2], ids % 3 != 0)
     sizes = ids[ids % 5 != 0] * 2
@@ -79,7 +79,7 @@ def test_whole_number_labels_are_in_numerical_order(tmp_path: Path) -> None:
         (CSV, {"split_column": "part"}, "no split column 'part'"),
         (CSV, {"split_column": "colour"}, r"t\.csv:2: the part must be train, valid or test, not 'blue'"),
         (CSV, {"drop": ("id", "size", "colour")}, "no column is left"),
-        (CSV + "1,2,red,?\n", {}, r"t\.csv:42: the label column 'label' is empty"),
+        (CSV + "1,2,red,\n", {}, r"t\.csv:42: the label column 'label' is empty"),
         (CSV + "1,2,red\n", {}, r"t\.csv:42: 3 cells under 4 columns"),
     ],
 )
@@ -116,3 +116,27 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         load(write(tmp_path, CSV, "t.xlsx"))
     with pytest.raises(ValidationError, match=r"root\n.*missing"):
         datasets.parse("table")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_header_tells_the_separator(separator: str, tmp_path: Path) -> None:
+    file = write(tmp_path, CSV.replace(",", separator), "t.tsv")
+    assert load(file).fingerprint == load(write(tmp_path)).fingerprint
+
+
+def test_classes_may_be_called_as_gaps_are(tmp_path: Path) -> None:
+    names = ["None", "NA", "null", "?", "nan"]
+    file = write(tmp_path, "n,label\n" + "".join(f"{n},{names[n % 5]}\n" for n in range(50)))
+    assert load(file).spec.classes.names == tuple(sorted(names))
+
+
+def test_medians_and_categories_are_those_of_the_train_rows(tmp_path: Path) -> None:
+    rows = [f"{n},{'rb'[n % 2]},{'ab'[n % 2]},train" for n in range(1, 10)]
+    rows += [f"{n * 1000},violet,a,test" for n in range(1, 40)]
+    rows += [",violet,b,test"]
+    file = write(tmp_path, "n,colour,label,part\n" + "\n".join(rows) + "\n")
+    bundle = load(file, split_column="part", split={"valid": 0})
+    assert bundle.spec.columns[0].median == 5
+    assert bundle.spec.feature_names == ("n", "colour=b", "colour=r")
+    assert np.asarray(bundle.test.inputs)[-1].tolist() == [5, 0, 0]
+    assert bundle.spec.mean[0] == 5

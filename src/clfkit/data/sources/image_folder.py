@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -113,15 +114,19 @@ def _classes_below(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def _from_csv(root: Path, file: Path) -> _Found:
-    """The images that a CSV file lists. Raises DataError naming the line of the first file that is missing."""
+    """The images that a CSV file lists. Raises DataError naming the line of a file that is missing or a repetition."""
     table = read_csv(file)
     paths = [root / cell for cell in table.cells("path", "path")]
     names = table.cells("label", "label")
+    seen: dict[str, int] = {}
     for row, path in enumerate(paths):
         if not path.is_relative_to(root) or ".." in path.parts[len(root.parts) :]:
             raise DataError(f"{table.where(row)}: {path} does not lie below {root}")
         if not path.is_file():
             raise DataError(f"{table.where(row)}: there is no file {path}")
+        first = seen.setdefault(os.path.realpath(path), row)
+        if first != row:
+            raise DataError(f"{table.where(row)}: {path} stands on line {table.lines[first]} already")
     if "split" not in table.header:
         return _Found(paths, names, None)
     parts = [part_named(cell, table.where(row)) for row, cell in enumerate(table.cells("split", "split"))]

@@ -27,7 +27,7 @@ def table(
     split_column: str | None = None,
     drop: tuple[str, ...] = (),
     categorical: tuple[str, ...] = (),
-    separator: Separator = ",",
+    separator: Separator | None = None,
 ) -> Dataset:
     """Rows of a CSV file with a header, or arrays x (N, features) and y (N,) of an .npz file.
 
@@ -44,7 +44,7 @@ def table(
         split_column: column that says train, valid or test; by default the rows are divided at random.
         drop: columns to leave out.
         categorical: columns that hold categories though they look like numbers.
-        separator: character between the cells.
+        separator: character between the cells; by default the header tells which of , ; | and tab it is.
     """
     path = Path(root)
     if not path.is_file():

@@ -35,7 +35,10 @@ def choose_threads(setup: EngineSetup, parameters: int) -> int:
 
 
 def make_deterministic() -> None:
-    """Only operations with reproducible results, on a GPU too; an operation that has none raises."""
+    """Only operations with reproducible results, on a GPU too; an operation that has none raises.
+
+    These are switches of torch itself: they hold for everything else in the process, and stay on.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False

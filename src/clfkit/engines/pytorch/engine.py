@@ -9,17 +9,23 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
 
 from clfkit import rng
-from clfkit.components import models, optimizers
+from clfkit.components import NoOptions, models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals
 from clfkit.engines.pytorch.device import choose_device, choose_threads, make_deterministic
 from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
-from clfkit.errors import UsageError
+from clfkit.errors import ModelError, UsageError
 from clfkit.losses import build_loss
+from clfkit.models.trial import refusals, shape_of_outputs
+from clfkit.registry import Component
 
+CPU = torch.device("cpu")
+NORMALISATION = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance norm of any kind
 EVALUATION_NUMBERS = 1_000_000
 """Input numbers in one batch of an evaluation: large enough for speed, small enough for memory."""
 
@@ -32,11 +38,13 @@ class TorchEngine:
             make_deterministic()
         self.device = choose_device(setup.device)
         self.loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts)
-        self.model = build_model(setup, self.loss.outputs).to(self.device)
+        self.model = build_model(setup, self.loss.outputs, self.device)
         self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        threads = choose_threads(setup, self.parameters)
-        torch.set_num_threads(threads)
-        self.decisions = {"device": str(self.device), "precision": setup.precision, "threads": threads}
+        if setup.train is not None:  # whoever only predicts keeps the threads of their program
+            torch.set_num_threads(choose_threads(setup, self.parameters))
+        self.decisions = {
+            "device": str(self.device), "precision": setup.precision, "threads": torch.get_num_threads(),
+        }  # fmt: skip
         self._setup = setup
         self._bf16 = setup.precision == "bf16"
         self._normalize = Normalizer(setup.spec, self.device)
@@ -126,7 +134,7 @@ class TorchEngine:
         """See Engine."""
         parts = [np.empty((0, len(self._setup.spec.classes)), np.float32)]
         for indices in self._evaluation_batches(len(inputs)):
-            samples = torch.from_numpy(np.ascontiguousarray(inputs[indices])).to(self.device)
+            samples = torch.from_numpy(np.ascontiguousarray(inputs[indices]))
             logits = self._logits(self._normalize(samples))
             parts.append(self.loss.probabilities(logits).cpu().numpy())
         return np.concatenate(parts)
@@ -153,12 +161,34 @@ class TorchEngine:
             put_optimizer_arrays(self._optimizer, self.model, optimizer)
 
 
-def build_model(setup: EngineSetup, outputs: int) -> nn.Module:
-    """The model with initial weights that depend on the seed alone; torch's own random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+def build_model(setup: EngineSetup, outputs: int, device: torch.device = CPU) -> nn.Module:
+    """The model with initial weights that depend on the seed alone; torch's own random state is left as it was.
+
+    Raises ModelError when it does not fit into memory or cannot take the samples.
+    """
+    component = setup.model if setup.fresh and setup.train is not None else _without_weights(setup.model)
+    with torch.random.fork_rng(devices=[]), refusals(f"model {component.name!r}", setup.spec):
         torch.default_generator.manual_seed(rng.key(setup.seed, "weights"))
-        model: nn.Module = models.build(setup.model, setup.spec, outputs)
-    return model
+        model: nn.Module = models.build(component, setup.spec, outputs)
+        shape = shape_of_outputs(model, setup.spec)
+        if shape != (2, outputs):
+            raise ModelError(
+                f"model {component.name!r} must return logits (N, {outputs}); for 2 samples of shape "
+                f"{setup.spec.shape} it returns {shape or 'no tensor'}"
+            )
+        return model.to(device).train()
+
+
+def _without_weights(component: Component[NoOptions]) -> Component[NoOptions]:
+    """The same component, and those in its options, without the `weights` that it would start from."""
+    changes: dict[str, Any] = {}
+    for name, field in type(component.options).model_fields.items():
+        value = getattr(component.options, name)
+        if isinstance(value, Component):
+            changes[name] = _without_weights(value)
+        elif name == "weights" and field.default is None:
+            changes[name] = None
+    return Component(component.name, component.options.model_copy(update=changes))
 
 
 def _refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> None:
@@ -178,11 +208,24 @@ def _refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> N
 
 
 def parameter_groups(setup: EngineSetup, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Learnable tensors with weight decay, and those without: biases and the scales of normalisation layers."""
+    """Learnable tensors with weight decay, and those without: biases, normalisation layers, scales of channels."""
     learnable: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
     if setup.optimizer.options.decay_all:
         return learnable, []
-    return [p for p in learnable if p.ndim > 1], [p for p in learnable if p.ndim <= 1]
+    free = {
+        id(parameter)
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if name == "bias" or isinstance(module, NORMALISATION) or _is_vector(parameter, module)
+    }
+    return [p for p in learnable if id(p) not in free], [p for p in learnable if id(p) in free]
+
+
+def _is_vector(parameter: Tensor, module: nn.Module) -> bool:
+    """Whether a parameter holds one number a channel, as (C,) or (C, 1, 1); a layer's matrix of one row does not."""
+    if parameter.ndim <= 1:
+        return True
+    return parameter.ndim > 2 and parameter.numel() == max(parameter.shape) and not isinstance(module, _ConvNd)
 
 
 def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimizer:

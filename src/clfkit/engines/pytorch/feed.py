@@ -13,15 +13,25 @@ RESIDENT_SHARE = 0.5
 
 
 class Normalizer:
-    """(x - mean) / std with the statistics of the train split, as float32 on the device."""
+    """(x - mean) / std with the statistics of the train split, as float32 on the device, wherever x lies.
+
+    Features are standardised in float64, since float32 cannot tell timestamps apart before their mean is gone.
+    """
 
     def __init__(self, spec: DataSpec, device: torch.device) -> None:
         shape = (1, -1) + (1,) * (len(spec.shape) - 1)
+        self._device = device
+        exact = torch.device("cpu") if device.type == "mps" else device  # Metal has no float64
+        self._exact_mean = torch.tensor(spec.mean, dtype=torch.float64, device=exact).reshape(shape)
+        self._exact_std = torch.tensor(spec.std, dtype=torch.float64, device=exact).reshape(shape)
         self._mean = torch.tensor(spec.mean, dtype=torch.float32, device=device).reshape(shape)
         self._scale = (1 / torch.tensor(spec.std, dtype=torch.float64)).to(torch.float32).to(device).reshape(shape)
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        return (inputs.float() - self._mean) * self._scale
+        if inputs.dtype == torch.uint8:
+            return (inputs.to(self._device).float() - self._mean) * self._scale
+        exact = inputs.to(self._exact_mean.device).double()
+        return ((exact - self._exact_mean) / self._exact_std).float().to(self._device)
 
 
 class Feed:
@@ -34,9 +44,9 @@ class Feed:
         self._inputs: Inputs | Tensor = split.inputs
         self._ready = False  # already normalised: features are, pixels stay uint8 until they are needed
         if isinstance(split.inputs, np.ndarray) and fits(split.inputs.nbytes, device):
-            self._inputs = torch.from_numpy(np.ascontiguousarray(split.inputs)).to(device)
-            if self._inputs.dtype != torch.uint8:
-                self._inputs, self._ready = normalize(self._inputs), True
+            resident = torch.from_numpy(np.ascontiguousarray(split.inputs))
+            self._ready = resident.dtype != torch.uint8
+            self._inputs = normalize(resident) if self._ready else resident.to(device)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -48,7 +58,7 @@ class Feed:
         at = torch.from_numpy(indices).to(self._device)
         if isinstance(self._inputs, Tensor):
             return self._normalized(self._inputs[at]), self._labels[at]
-        samples = torch.from_numpy(np.ascontiguousarray(self._inputs[indices])).to(self._device)
+        samples = torch.from_numpy(np.ascontiguousarray(self._inputs[indices]))
         return self._normalized(samples), self._labels[at]
 
     def _normalized(self, inputs: Tensor) -> Tensor:

@@ -28,6 +28,11 @@ def from_arrays(model: nn.Module, arrays: Arrays) -> None:
             for name, tensor in state.items()
             if name in arrays and arrays[name].shape != tuple(tensor.shape)
         ),
+        *(
+            f"{name!r} holds {arrays[name].dtype}, the model {str(tensor.dtype).removeprefix('torch.')}"
+            for name, tensor in state.items()
+            if name in arrays and (arrays[name].dtype.kind == "f") != tensor.is_floating_point()
+        ),
     ]
     if wrong:
         raise CheckpointError(f"the weights are those of another model: {'; '.join(wrong[:3])}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clfkit.components import backbones
 from clfkit.data.bundle import DataSpec
@@ -22,11 +21,10 @@ NAMES = (
     "shufflenet_v2_x1_0", "regnet_y_400mf", "regnet_y_3_2gf",
 )  # fmt: skip
 CLASSIFIERS = ("avgpool", "fc", "classifier")  # the parts behind the feature maps, by torchvision's names
-# What torch's reader, which runs no pickled code, trips over in bytes that are no pickle.
-GARBAGE = (
-    OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError,
-    RuntimeError,
-)  # fmt: skip
+CONVERSION = (
+    """python -c "import torch, safetensors.torch as s; """
+    """s.save_file(torch.load('x.pth', weights_only=True), 'x.safetensors')\""""
+)
 
 
 def _register(name: str) -> Callable[..., nn.Module]:
@@ -38,7 +36,7 @@ def _register(name: str) -> Callable[..., nn.Module]:
     Images (N, 1 or 3, H, W) → feature maps. Grey images are shown to all three colour channels.
 
     Options:
-        weights: a .safetensors or .pth state dict of the whole network, or `default` for torchvision's own
+        weights: a .safetensors state dict of the whole network to start from, or `default` for torchvision's own
             (downloaded); empty starts from random weights.
     """
     return backbones.register(name, inputs="image")(network)
@@ -78,27 +76,22 @@ def _backbone(name: str, weights: str | None) -> nn.Module:
 
 
 def _load(network: nn.Module, path: Path, name: str) -> None:
-    """Load a state dict as plain tensors; a classifier of another size is left out, anything else must fit."""
-    import pickle
-    import struct
-
-    import torch
+    """Load a state dict; a classifier of another size is left out, anything else must fit."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
-        state: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, weights_only=True, map_location="cpu")
+    if path.suffix != ".safetensors":
+        raise ModelError(
+            f"backbone {name!r}: weights {path}: only .safetensors files are read. A state dict of torch is turned "
+            f"into one by: {CONVERSION}"
         )
-    except (SafetensorError, pickle.UnpicklingError, struct.error, *GARBAGE) as error:
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
         raise ModelError(f"backbone {name!r}: weights {path} cannot be read: {_first_line(error)}") from None
-    if not isinstance(state, Mapping):
-        raise ModelError(f"backbone {name!r}: weights {path} hold no state dict (tensors by name)")
     expected = network.state_dict()
     wanted = [key for key in expected if not key.startswith(CLASSIFIERS)]
-    wrong = [key for key in wanted if getattr(state.get(key), "shape", None) != expected[key].shape]
+    wrong = [key for key in wanted if key not in state or state[key].shape != expected[key].shape]
     if wrong:
         raise ModelError(f"backbone {name!r}: weights {path} lack or misshape {len(wrong)} tensors, first {wrong[0]!r}")
     network.load_state_dict({key: state[key] for key in wanted}, strict=False)

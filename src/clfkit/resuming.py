@@ -1,0 +1,59 @@
+"""Which run can be continued, and with which options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from clfkit.components import OptimizerOptions
+from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options
+from clfkit.errors import RunError, UsageError
+from clfkit.history import TrainState
+from clfkit.registry import Component
+from clfkit.run import RunDirectory, all_runs
+
+
+def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
+    """The latest run of this experiment that is not finished, or that the config's epochs would extend.
+
+    Raises RunError when there is none.
+    """
+    runs = all_runs(out, config.name)
+    for run in reversed(runs):
+        if run.checkpoint_path("last") and run.status()["status"] not in ("finished", "running"):
+            return run
+    if runs and runs[-1].checkpoint_path("last") and config.train.epochs > runs[-1].config().train.epochs:
+        return runs[-1]
+    there = f"; the latest, {runs[-1].path}, is {runs[-1].status()['status']}" if runs else ""
+    raise RunError(f"nothing to resume under {out / config.name}{there}. A larger train.epochs extends a finished run")
+
+
+def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: ExperimentConfig, force: bool) -> None:
+    changes = changed_options(before, config)
+    harmless = {*FREE_OPTIONS, *(["train.epochs"] if config.train.epochs > before.train.epochs else [])}
+    serious = [change for change in changes if change.split(": ")[0] not in harmless]
+    if config.train.batch_size != before.train.batch_size:
+        raise UsageError(
+            f"train.batch_size cannot change within a run ({before.train.batch_size} → {config.train.batch_size}): "
+            "its steps and schedule are counted in batches. Start a new run without --resume"
+        )
+    if serious and not force:
+        raise UsageError(
+            f"the options are not those that {run.path} was started with:\n  " + "\n  ".join(serious)
+            + f"\nContinue it as it was:  clfkit train --resume {run.path}\n"
+            "or add --force to continue with these options, or leave out --resume to start a new run"
+        )  # fmt: skip
+
+
+def how_far(state: TrainState) -> str:
+    """How far a finished run came, and what would take it further."""
+    if state.stopped_early:
+        return (
+            f"which stopped early after epoch {state.epoch}; a larger train.early_stopping.patience goes on (--force)"
+        )
+    return f"which is finished after epoch {state.epoch}; a larger train.epochs extends it"
+
+
+def same_moments(old: Component[OptimizerOptions], new: Component[OptimizerOptions]) -> bool:
+    """Whether an optimizer can go on with what another one kept: same kind, same options but rate and decay."""
+    free = {"lr", *OptimizerOptions.model_fields}
+    return old.name == new.name and old.options.model_dump(exclude=free) == new.options.model_dump(exclude=free)
