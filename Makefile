@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo check test test-all smoke bench reference clean
+.PHONY: help install demo check test smoke bench reference clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -26,10 +26,7 @@ check: $(STAMP)  ## formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: $(STAMP)  ## the tests, without those that take minutes
-	$(BIN)/pytest -n 2 -q -m 'not slow'
-
-test-all: $(STAMP)  ## every test
+test: $(STAMP)  ## the tests
 	$(BIN)/pytest -n 2 -q
 
 smoke: $(STAMP)  ## every config in configs/smoke through the real command line: train, eval, plot

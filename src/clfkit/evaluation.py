@@ -35,7 +35,7 @@ class Evaluation:
 
 
 def evaluate(engine: Engine, split: Split, name: str, classes: ClassMap) -> Evaluation:
-    """Score the engine's model on a split: the only place where the test split is read."""
+    """Score the engine's model on a split: training never does, so no choice is made on test."""
     probabilities = engine.predict(split.inputs)
     predictions = Predictions(split.labels, probabilities, classes, engine.score(split).mean_loss)
     return Evaluation(name, len(split), score(predictions), _table(predictions), predictions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, NoReturn
 
@@ -31,6 +32,10 @@ SYNONYMS = {
 }  # fmt: skip
 
 
+UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of control, formatting, surrogate, private and unassigned characters, and line separators."""
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The name among `known` that was probably meant by `word`, or None."""
     names = list(known)
@@ -49,10 +54,10 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"choose from {', '.join(sorted(names))}" if names else "none exist"
 
 
-def printable(text: str, limit: int = 80) -> str:
-    """Text that is safe in a message: control characters as escapes, cut to `limit` characters."""
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
+def printable(text: str, limit: int | None = 80) -> str:
+    """Text that cannot steer a terminal: control and formatting characters escaped, cut to `limit` characters."""
+    cut = text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if c == " " or unicodedata.category(c) not in UNPRINTABLE else repr(c)[1:-1] for c in cut)
 
 
 def fault(message: str) -> PydanticCustomError:

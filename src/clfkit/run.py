@@ -224,6 +224,12 @@ class RunDirectory:
         """Names of the figures that have been drawn."""
         return sorted({path.stem for path in (self.path / "plots").glob("*.*")})
 
+    def written(self) -> dict[str, Path]:
+        """What of a run a user looks for first, and where it is, as far as it exists."""
+        places = {"run": ".", "weights": "checkpoints/best/model.safetensors", "history": "history.jsonl"}
+        places |= {"evaluation": "evaluation", "plots": "plots"}
+        return {what: path for what, name in places.items() if (path := self.path / name).exists()}
+
     def _folder(self, name: str) -> Path:
         folder = self.path / name
         with changing(folder, "make"):
@@ -290,6 +296,4 @@ def _candidates(run_id: str | None) -> Iterator[str]:
         yield run_id
         return
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    yield stamp
-    for number in range(2, 10_000):
-        yield f"{stamp}-{number}"
+    yield from (stamp, *(f"{stamp}-{number}" for number in range(2, 1000)))

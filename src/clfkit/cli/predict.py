@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from clfkit.cli.arguments import CheckpointSource, Plugins
-from clfkit.cli.terminal import complain, printable
+from clfkit.cli.terminal import complain, say
 from clfkit.errors import UsageError
 
 
@@ -51,7 +51,7 @@ def predict(
     csv.writer(table, lineterminator="\n").writerows([header, *rows])
     text = table.getvalue()
     if out is None and sys.stdout.isatty():
-        sys.stdout.write(printable(text))
+        say(text.rstrip("\n"))
         return
     content = text.encode("utf-8", "surrogateescape")  # names of files as they are, in UTF-8 or not
     if out is None:

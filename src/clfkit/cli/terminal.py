@@ -7,28 +7,22 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-
-def printable(text: str) -> str:
-    """The text with control and formatting characters escaped, so that a name cannot steer a terminal."""
-    return "".join(
-        character if character == "\n" or unicodedata.category(character)[0] != "C" else _escaped(character)
-        for character in text
-    )
+from clfkit.options import printable
 
 
 def say(text: str = "") -> None:
     """Print to standard output."""
-    print(printable(text))  # noqa: T201
+    print(_safe(text))  # noqa: T201
 
 
 def complain(text: str) -> None:
     """Print to standard error."""
-    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+    print(_safe(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def columns(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
     """Rows as aligned columns, two spaces apart; numbers to the right."""
-    body = [[printable(cell(value)) for value in row] for row in rows]
+    body = [[printable(cell(value), None) for value in row] for row in rows]
     table = [list(header), *body] if header else body
     if not table:
         return ""
@@ -63,6 +57,11 @@ def telling(metrics: Mapping[str, float], classes: int) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name != "top5" or classes > 5}
 
 
+def _safe(text: str) -> str:
+    """Each line made printable."""
+    return "\n".join(printable(line, None) for line in text.split("\n"))
+
+
 def _numeric(text: str) -> bool:
     return text == "–" or text.replace(",", "").replace("%", "").replace(".", "", 1).lstrip("-").isdigit()
 
@@ -71,7 +70,3 @@ def _width(text: str) -> int:
     """Columns on a terminal: East Asian wide characters take two, combining ones none."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

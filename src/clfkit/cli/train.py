@@ -123,12 +123,7 @@ def _summarise(run: RunDirectory) -> None:
     say(f"best epoch {status.get('best_epoch')} of {len(run.history())}")
     say(columns(rows, header))
     say()
-    written = {
-        "run": str(run.path),
-        "weights": str(run.path / "checkpoints/best/model.safetensors"),
-        "history": str(run.path / "history.jsonl"),
-        "evaluation": str(run.path / "evaluation"),
-    }
-    if plots := run.plots():
-        written["plots"] = f"{run.path / 'plots'}  ({', '.join(plots)})"
+    written = {what: str(path) for what, path in run.written().items()}
+    if "plots" in written:
+        written["plots"] += f"  ({', '.join(run.plots())})"
     say(columns(written.items()))

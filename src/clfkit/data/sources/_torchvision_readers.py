@@ -16,6 +16,7 @@ import numpy as np
 from clfkit.data.bundle import ClassMap, Dataset, IndexArray, Part
 from clfkit.data.images import PixelArray
 from clfkit.errors import DataError
+from clfkit.options import printable
 from clfkit.vision import torchvision
 
 PATIENCE = 30.0  # seconds that a server may keep silent during a download
@@ -80,8 +81,11 @@ def provide(
         with _patience():
             fetch()
     except (OSError, RuntimeError, zlib.error, EOFError) as error:  # URLError is an OSError
-        reason = " ".join(str(error).split())
-        raise DataError(f"{expected}; the download failed: {reason[:200]}") from None
+        reason = " ".join(str(error).split())[-60:]  # torchvision lists every mirror; the last word says it
+        raise DataError(
+            f"{expected}; the download failed: {printable(reason)}. "
+            f"Set data.root to the folder that holds {folder.relative_to(root)}"
+        ) from None
 
 
 def _complete(folder: Path, files: list[str]) -> bool:
