@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,14 +51,12 @@ def run_experiment(run: RunDirectory, config: ExperimentConfig, listener: Listen
 
     Raises ClfkitError; a run that fails before its first step leaves no directory behind.
     """
-    with run.lock():
-        try:
-            session = _Session.prepare(config, run, listener)
-            session.begin()
-        except BaseException:
-            if not run.checkpoint_path("last"):
-                shutil.rmtree(run.path, ignore_errors=True)
-            raise
+    with run.lock(), ExitStack() as unless_begun:
+        if not run.checkpoint_path("last"):  # never a run that holds somebody's work
+            unless_begun.callback(shutil.rmtree, run.path, ignore_errors=True)
+        session = _Session.prepare(config, run, listener)
+        session.begin()
+        unless_begun.pop_all()
         session.complete()
 
 

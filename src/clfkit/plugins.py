@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -30,16 +31,15 @@ def load_plugin(path: str | Path) -> None:
     specification = importlib.util.spec_from_file_location(name, file)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except (SyntaxError, ImportError) as error:
-        del sys.modules[name]
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.filename == str(file) else ""
-        raise UsageError(f"--plugin {file}{line}: {type(error).__name__}: {error.msg}") from error
-    except BaseException:
-        del sys.modules[name]
-        raise
+    with ExitStack() as unless_loaded:
+        sys.modules[name] = module
+        unless_loaded.callback(sys.modules.pop, name)
+        try:
+            specification.loader.exec_module(module)
+        except (SyntaxError, ImportError) as error:
+            line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.filename == str(file) else ""
+            raise UsageError(f"--plugin {file}{line}: {type(error).__name__}: {error.msg}") from error
+        unless_loaded.pop_all()
 
 
 @cache

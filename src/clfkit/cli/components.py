@@ -19,7 +19,7 @@ def list_components(
         str | None,
         typer.Argument(metavar="[KIND]", help=f"One of {', '.join(ALL)}; all by default.", show_default=False),
     ] = None,
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
 ) -> None:
     """List the components that a config can name."""
     kinds = [_plural(kind)] if kind else list(ALL)
@@ -35,7 +35,7 @@ def list_components(
 def show(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="model, dataset, optimizer, …", show_default=False)],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which one; see `clfkit list`.", show_default=False)],
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
 ) -> None:
     """Show what a component is and every option it has."""
     registry = ALL[_plural(kind)]

@@ -32,11 +32,11 @@ def evaluate(
             help="Other labelled samples: a folder of class folders, .csv, .npz, or an experiment's .yaml.",
         ),
     ] = None,
-    overrides: Overrides = [],  # noqa: B006
+    overrides: Overrides = [],
     out: OutputRoot = Path("outputs"),
     quiet: Quiet = False,
     as_json: AsJson = False,
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
 ) -> None:
     """Score a trained model. Classes are matched by name; the model's best checkpoint is used."""
     from clfkit.classifier import load

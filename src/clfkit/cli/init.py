@@ -24,7 +24,7 @@ def init(
         typer.Option("--out", metavar="FILE", help="Where to write; by default DATASET.yaml.", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
 ) -> None:
     """Write a commented starter config: every option with its default and what it does."""
     source = datasets.entry(dataset)

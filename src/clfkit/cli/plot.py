@@ -32,9 +32,9 @@ def plot(
     options: Annotated[
         list[str],
         typer.Option("--set", metavar="OPTION=VALUE", help="Option of the plot; see `clfkit show plot NAME`."),
-    ] = [],  # noqa: B006
+    ] = [],
     root: Root = Path("outputs"),
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
 ) -> None:
     """Draw a figure of a trained model."""
     from clfkit.document import parse_value
@@ -56,7 +56,7 @@ def plot_boundary(
         typer.Option(metavar="A,B", help="Two features to draw, the others at their median; by default a PCA plane."),
     ] = None,
     root: Root = Path("outputs"),
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
 ) -> None:
     """Draw the decision boundary on train and test data, before and after training."""
     chosen = {"features": tuple(name.strip() for name in features.split(","))} if features else {}

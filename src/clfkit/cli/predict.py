@@ -29,7 +29,7 @@ def predict(
     root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
         "outputs"
     ),
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
 ) -> None:
     """Predict the class of new samples: one CSV row each with sample, predicted class and probability."""
     from clfkit.classifier import load

@@ -12,12 +12,12 @@ from clfkit.options import printable
 
 def say(text: str = "") -> None:
     """Print to standard output."""
-    print(_safe(text))  # noqa: T201
+    print(_safe(text))
 
 
 def complain(text: str) -> None:
     """Print to standard error."""
-    print(_safe(text), file=sys.stderr, flush=True)  # noqa: T201
+    print(_safe(text), file=sys.stderr, flush=True)
 
 
 def columns(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:

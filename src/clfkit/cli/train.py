@@ -23,7 +23,7 @@ def train(
     config: Annotated[
         Path | None, typer.Argument(metavar="CONFIG", help="YAML file of the experiment.", show_default=False)
     ] = None,
-    overrides: Overrides = [],  # noqa: B006
+    overrides: Overrides = [],
     resume: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +39,7 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Resume although options have changed.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
-    plugin: Plugins = [],  # noqa: B006
+    plugin: Plugins = [],
 ) -> None:
     """Train, evaluate and draw the experiment of a YAML file."""
     wanted = _config(config, overrides, resume)

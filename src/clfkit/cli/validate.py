@@ -15,8 +15,8 @@ from clfkit.errors import ConfigError, Fault, UsageError
 
 def validate(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG…", help="YAML files.", show_default=False)],
-    overrides: Overrides = [],  # noqa: B006
-    plugin: Plugins = [],  # noqa: B006
+    overrides: Overrides = [],
+    plugin: Plugins = [],
 ) -> None:
     """Check config files: every fault of every file, one line each. Exit code 2 if there is one."""
     faults: list[Fault] = []
