@@ -16,9 +16,10 @@ PACKAGE = Path(clfkit.__file__).parent
 # that fits counts. A module imports from lower floors, or from its own folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "rng", "vision", "options", "interruption"),
-    ("plugins", "document", "storage"),
+    ("plugins", "document", "storage", "signature"),
     ("registry", "history"),
     ("components", "data.bundle"),
+    ("train_options",),
     ("config", "engines.base"),
     ("data", "schedules", "losses", "metrics", "optimizers", "models"),
     ("engines", "checkpoint"),

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from clfkit import rng
-from clfkit.config import CheckpointEvery, EarlyStopping, TrainOptions
 from clfkit.data.batches import Batches
 from clfkit.data.bundle import Split
 from clfkit.engines.base import Arrays, StepResult, Totals
 from clfkit.errors import Interrupted, TrainingError
 from clfkit.history import EpochRecord
 from clfkit.schedules import Progress
+from clfkit.train_options import CheckpointEvery, EarlyStopping, TrainOptions
 from clfkit.trainer import Snapshot, Trainer
 
 

@@ -42,6 +42,7 @@ class OptimizerOptions(Options):
     """Options of every optimizer."""
 
     weight_decay: NonNegativeFloat = Field(0.0, description="pull of the weights towards zero")
+    l1: NonNegativeFloat = Field(0.0, description="L1 penalty: l1 times the sign of each weight joins its gradient")
     decoupled: bool = Field(
         False, description="decay the weights directly (as AdamW does) instead of adding to the gradient (L2)"
     )

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     ValidationError,
-    model_validator,
 )
 
 from clfkit import components
-from clfkit.components import DataOptions, LossOptions, NoOptions, OptimizerOptions, ScheduleOptions
+from clfkit.components import DataOptions, NoOptions
 from clfkit.document import Document, KeyPath, dotted, parse_value, read_document
 from clfkit.errors import ConfigError, Fault, UnknownName
 from clfkit.options import Options, fault, one_of, printable, shown
 from clfkit.registry import Component, Entry, plain
+from clfkit.train_options import TrainOptions
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -40,74 +38,6 @@ FREE_OPTIONS = ("data.root", "data.download")
 
 RunName = Annotated[str, AfterValidator(_folder_name), Field(json_schema_extra={"pattern": _NAME})]
 """A name that is safe as a folder: letters, digits, dot, dash and underscore, no path."""
-
-MonitoredMetric = Literal["valid.loss", "valid.accuracy"]
-
-
-class EarlyStopping(Options):
-    """When to give up: no better value of `metric` for `patience` epochs."""
-
-    metric: MonitoredMetric = Field("valid.loss", description="what is watched, on the valid split")
-    patience: PositiveInt = Field(10, description="epochs without improvement before training stops")
-    min_delta: NonNegativeFloat = Field(0.0, description="smallest change that counts as an improvement")
-
-
-class CheckpointEvery(Options):
-    """How often the state of training is written to disk: one of epochs, steps or minutes."""
-
-    epochs: PositiveInt | None = Field(None, description="write after every so many epochs")
-    steps: PositiveInt | None = Field(None, description="write after every so many optimizer steps")
-    minutes: PositiveFloat | None = Field(None, description="write when so many minutes have passed")
-
-    @model_validator(mode="after")
-    def _just_one(self) -> CheckpointEvery:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise fault(f"give one of epochs, steps or minutes, not {' and '.join(given) or 'none'}")
-        return self
-
-
-class TrainOptions(Options):
-    """How the model is trained."""
-
-    epochs: PositiveInt = Field(10, description="passes over the train split")
-    batch_size: Annotated[PositiveInt | Literal["full"], one_of("a whole number above 0, or 'full'")] = Field(
-        128, description="samples in one optimizer step, or `full` for the whole train split"
-    )
-    loss: Annotated[Component[LossOptions], components.losses] = Field(
-        "cross_entropy", validate_default=True, description="what training minimises"
-    )
-    optimizer: Annotated[Component[OptimizerOptions], components.optimizers] = Field(
-        "adam", validate_default=True, description="how weights follow the gradient"
-    )
-    schedule: Annotated[Component[ScheduleOptions], components.schedules] = Field(
-        "constant", validate_default=True, description="how the learning rate changes over time"
-    )
-    early_stopping: EarlyStopping | None = Field(None, description="stop when the valid split stops improving")
-    best: MonitoredMetric | None = Field(
-        None, description="what makes an epoch the best one; by default early_stopping.metric, or valid.loss"
-    )
-    checkpoint_every: CheckpointEvery = Field(
-        CheckpointEvery(epochs=1), description="how often the state of training is written"
-    )
-    clip_norm: PositiveFloat | None = Field(None, description="largest allowed norm of the whole gradient")
-    accumulate: PositiveInt = Field(
-        1, description="pieces that one batch is worked through in: the same step with less memory"
-    )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model is trained")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="arithmetic of the forward pass")
-    threads: Annotated[PositiveInt | Literal["auto"], one_of("a whole number above 0, or 'auto'")] = Field(
-        "auto", description="processor threads; `auto` takes one for tiny networks and all for others"
-    )
-    deterministic: bool = Field(
-        False,
-        description="only operations with reproducible results, slower on a GPU (a CPU always has them)",
-    )
-
-    @property
-    def best_metric(self) -> str:
-        """The metric that makes an epoch the best one so far."""
-        return self.best or (self.early_stopping.metric if self.early_stopping else "valid.loss")
 
 
 class ExperimentConfig(Options):
@@ -147,6 +77,7 @@ class ExperimentConfig(Options):
     def misfits(self) -> Iterator[tuple[KeyPath, str]]:
         """Parts that are right by themselves and wrong together, as far as can be known without the data."""
         yield from self._misfit_components()
+        yield from self._misfit_engine()
         split, size = self.data.options.split, self.train.batch_size
         if isinstance(split.valid, float) and isinstance(split.test, float) and split.valid + split.test >= 1:
             message = f"valid ({split.valid}) and test ({split.test}) leave nothing to train on"
@@ -169,6 +100,25 @@ class ExperimentConfig(Options):
                 yield ("plots", index), str(error)
             else:
                 yield from self._misfit(("plots", index), entry)
+
+    def _misfit_engine(self) -> Iterator[tuple[KeyPath, str]]:
+        """What the engine cannot build, and options that it does not take."""
+        name, train = self.engine.name, self.train
+        for path, registry, component in (
+            (("model",), components.models, self.model.name),
+            (("train", "loss"), components.losses, train.loss.name),
+            (("train", "optimizer"), components.optimizers, train.optimizer.name),
+        ):
+            if not registry.serves(component, name):
+                has = ", ".join(registry.names(name)) or "none"
+                yield path, f"engine {name!r} has no {registry.kind} {component!r}; it has: {has}"
+        for key, accepted in components.engines.entry(name).accepts.items():
+            value = attrgetter(key)(self)
+            if value not in accepted:
+                yield (
+                    tuple(key.split(".")),
+                    f"engine {name!r} takes {' or '.join(map(shown, accepted))}, not {shown(value)}",
+                )
 
     def _misfit(self, path: KeyPath, entry: Entry[Any]) -> Iterator[tuple[KeyPath, str]]:
         """What a component needs and the dataset does not have."""

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from clfkit.components import ALL, DataOptions
-from clfkit.config import ExperimentConfig, TrainOptions
+from clfkit.config import ExperimentConfig
 from clfkit.options import Options
 from clfkit.registry import Component, Entry, Registry, plain
+from clfkit.train_options import TrainOptions
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,18 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-import re
-import sys
-import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, create_model
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import InitErrorDetails, core_schema
 
 from clfkit.errors import UnknownName
 from clfkit.options import Options, closest, fault, meant, shown
 from clfkit.plugins import load_entry_points
+from clfkit.signature import options_of
 
 InputKind = Literal["vector", "image"]
 """What one sample is: a row of features, or a picture (channels × height × width)."""
@@ -51,6 +49,8 @@ class Entry(Generic[S]):
     own: tuple[str, ...]  # the options that stand in the function's own signature
     inputs: InputKind | None  # kind of samples made (datasets) or needed (the others); None: any
     classes: int | str | None  # number of classes made or needed; a string names the option that says it
+    engine: str | None  # the engine that the function builds for; None: any
+    accepts: Mapping[str, tuple[Any, ...]]  # the values that options elsewhere may have beside this component
 
     @property
     def doc(self) -> str:
@@ -79,14 +79,23 @@ class Registry(Generic[S]):
         self.default = default
         self.required = required
         self._entries: dict[str, Entry[S]] = {}
-        self._discovered = False
+        self._implementations: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._discovered: set[str] = set()
 
     def register(
-        self, name: str, *, inputs: InputKind | None = None, classes: int | str | None = None
+        self,
+        name: str,
+        *,
+        inputs: InputKind | None = None,
+        classes: int | str | None = None,
+        engine: str | None = "torch",
+        accepts: Mapping[str, tuple[Any, ...]] = MappingProxyType({}),
     ) -> Callable[[F], F]:
         """Decorator that adds a function under `name`; its keyword-only parameters become its options.
 
-        inputs and classes say what a dataset makes, or what any other component needs.
+        inputs and classes say what a dataset makes, or what any other component needs. engine: the one that a model,
+        loss or optimizer is built for, None for any. accepts: `{"train.device": ("auto", "cpu")}` where options of
+        the experiment must have one of these values beside this component.
         Raises ValueError for a name that is taken, TypeError for options that are missing or have no type.
         """
 
@@ -94,16 +103,36 @@ class Registry(Generic[S]):
             if name in self._entries:
                 taken = self._entries[name].function.__module__
                 raise ValueError(f"{self.kind} {name!r} is registered twice: in {taken} and {function.__module__}")
-            model, own = _options_of(function, name, self)
-            self._entries[name] = Entry(name, function, model, own, inputs, classes)
+            model, own = options_of(function, name, self)
+            self._entries[name] = Entry(name, function, model, own, inputs, classes, engine, accepts)
             return function
 
         return add
 
-    def names(self) -> list[str]:
-        """All names, in alphabetical order."""
+    def implement(self, name: str, *, engine: str) -> Callable[[F], F]:
+        """Decorator that adds what another engine builds for `name`, called with the same options.
+
+        Raises UnknownName, or ValueError when that engine has it already.
+        """
+
+        def add(function: F) -> F:
+            self.entry(name)
+            if self.serves(name, engine):
+                raise ValueError(f"{self.kind} {name!r} is implemented twice for engine {engine!r}")
+            self._implementations[engine, name] = function
+            return function
+
+        return add
+
+    def names(self, engine: str | None = None) -> list[str]:
+        """All names, or those that an engine can build, in alphabetical order."""
         self._discover()
-        return sorted(self._entries)
+        return sorted(name for name in self._entries if engine is None or self.serves(name, engine))
+
+    def serves(self, name: str, engine: str) -> bool:
+        """Whether that engine can build the component called `name`."""
+        self._discover_for(engine)
+        return self.entry(name).engine in (None, engine) or (engine, name) in self._implementations
 
     def entry(self, name: str) -> Entry[S]:
         """The component called `name`. Raises UnknownName, which lists the others."""
@@ -140,10 +169,13 @@ class Registry(Generic[S]):
             raise self._fault_at("name", f"{error}{own}") from None
         return Component(name, entry.options.model_validate(options))
 
-    def build(self, component: Component[S], *context: Any) -> Any:
-        """Call the component's function with `context` and the options of its own signature."""
+    def build(self, component: Component[S], *context: Any, engine: str | None = None) -> Any:
+        """Call the component's function, or what `engine` has in its place, with `context` and its own options."""
         entry = self.entry(component.name)
-        return entry.function(*context, **{name: getattr(component.options, name) for name in entry.own})
+        if engine is not None:
+            self._discover_for(engine)
+        function = self._implementations.get((engine or "", component.name), entry.function)
+        return function(*context, **{name: getattr(component.options, name) for name in entry.own})
 
     def owners(self, option: str) -> list[str]:
         """The components that have an option of that name."""
@@ -159,14 +191,29 @@ class Registry(Generic[S]):
         return ValidationError.from_exception_data(self.kind, [line])
 
     def _discover(self) -> None:
-        if self._discovered:
+        if self.package not in self._discovered:
+            self._import_all(self.package)
+            load_entry_points()
+            self._discovered.add(self.package)  # last: after a failed import the next look-up fails too
+
+    def _discover_for(self, engine: str) -> None:
+        """Import an engine's own folder for this kind, if it has one: `clfkit.engines.scratch.optimizers`."""
+        self._discover()
+        folder = f"clfkit.engines.{engine}"
+        if engine in self._discovered or not engine.isidentifier():
             return
-        folder = importlib.import_module(self.package)
+        self._discovered.add(engine)  # first: what is imported asks whether a name is taken
+        if importlib.util.find_spec(folder):
+            package = f"{folder}.{self.package.rpartition('.')[2]}"
+            if importlib.util.find_spec(package):
+                self._import_all(package)
+
+    @staticmethod
+    def _import_all(package: str) -> None:
+        folder = importlib.import_module(package)
         for module in pkgutil.iter_modules(folder.__path__):
             if not module.name.startswith("_"):
-                importlib.import_module(f"{self.package}.{module.name}")
-        load_entry_points()
-        self._discovered = True  # last: after a failed import the next look-up fails too, instead of finding half
+                importlib.import_module(f"{package}.{module.name}")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         to_plain = core_schema.plain_serializer_function_ser_schema(lambda value: value.plain())
@@ -201,68 +248,3 @@ def plain(value: object) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
-
-
-def _options_of(function: Callable[..., Any], name: str, registry: Registry[S]) -> tuple[type[S], tuple[str, ...]]:
-    """The options of a function as a pydantic model on top of those that the registry's members share."""
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    for parameter in parameters:
-        if parameter.annotation is parameter.empty:
-            raise TypeError(f"option {parameter.name!r} of {registry.kind} {name!r} needs a type")
-        if parameter.name == "name":
-            raise ValueError(f"{registry.kind} {name!r} has an option called 'name', which is the component's own")
-    written = SimpleNamespace(__annotations__={p.name: p.annotation for p in parameters})
-    annotations = typing.get_type_hints(written, vars(sys.modules[function.__module__]), include_extras=True)
-    texts = _described(function)
-    fields: dict[str, Any] = {}
-    for parameter in parameters:
-        default = ... if parameter.default is parameter.empty else parameter.default
-        field = Field(default, description=texts.get(parameter.name), validate_default=True)
-        fields[parameter.name] = (annotations[parameter.name], field)
-    attributes = {"__module__": __name__, "component": name, "registry": registry}
-    base: Any = type(registry.shared.__name__, (_ComponentOptions, registry.shared), attributes)
-    for missing in set(registry.required) - {*fields, *registry.shared.model_fields}:
-        raise TypeError(f"{registry.kind} {name!r} needs an option {missing!r}")
-    return create_model(f"{registry.kind}_{name}", __base__=base, **fields), tuple(fields)
-
-
-class _ComponentOptions(Options):
-    """What the options of every registered component can say about keys that are not theirs."""
-
-    component: ClassVar[str]
-    registry: ClassVar[Registry[Any]]
-
-    @classmethod
-    def unknown_option(cls, key: str) -> str:
-        owners = cls.registry.owners(key)
-        if owners:
-            options = ", ".join(cls.model_fields) or "none"
-            return (
-                f"not an option of {cls.registry.kind} {cls.component!r} (it belongs to "
-                f"{', '.join(map(repr, owners))}); {cls.component!r} has: {options}"
-            )
-        if not cls.model_fields:
-            return f"unknown option; {cls.registry.kind} {cls.component!r} has none"
-        return super().unknown_option(key)
-
-    @classmethod
-    def known(cls) -> list[str]:
-        return ["name", *super().known()]
-
-
-def _described(function: Callable[..., Any]) -> dict[str, str]:
-    """The `Options:` block of a docstring as {name: text}."""
-    doc = inspect.getdoc(function) or ""
-    if "\nOptions:\n" not in doc:
-        return {}
-    texts: dict[str, str] = {}
-    name = ""
-    for line in doc.split("\nOptions:\n")[1].splitlines():
-        if line and not line.startswith(" "):
-            break
-        if start := re.match(r"    (\w+): (.*)", line):
-            name = start[1]
-            texts[name] = start[2]
-        elif name and line.strip():
-            texts[name] += " " + line.strip()
-    return {name: text.removesuffix(".") for name, text in texts.items()}

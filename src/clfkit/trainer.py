@@ -12,7 +12,6 @@ from typing import Protocol
 import numpy as np
 
 from clfkit import rng
-from clfkit.config import CheckpointEvery, TrainOptions
 from clfkit.data.batches import Batches
 from clfkit.data.bundle import Split
 from clfkit.engines.base import Arrays, Engine, StepResult, Totals
@@ -20,6 +19,7 @@ from clfkit.errors import Interrupted, TrainingError
 from clfkit.history import EpochRecord, TrainState, Watch
 from clfkit.interruption import Interruption
 from clfkit.schedules import Progress, Schedule
+from clfkit.train_options import CheckpointEvery, TrainOptions
 
 
 class Observer(Protocol):

@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from clfkit.components import ClassWeights, LossOptions, losses
-from clfkit.data.bundle import ClassMap, FloatArray, IndexArray, listed
+from clfkit.data.bundle import ClassMap, IndexArray, listed
 from clfkit.errors import DataError
 from clfkit.registry import Component
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+Weights = npt.NDArray[np.float64]
+"""One weight a class, shape (K,)."""
 
 
 class Loss(ABC):
@@ -51,7 +56,7 @@ def build_loss(component: Component[LossOptions], classes: ClassMap, counts: Ind
     return loss
 
 
-def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -> FloatArray | None:
+def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -> Weights | None:
     """Weight of each class, shape (K,), or None for equal ones.
 
     `balanced` is N / (K · count), scikit-learn's definition, so that every class weighs the same in the loss.
@@ -61,14 +66,14 @@ def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -
         return None
     if wanted == "balanced":
         present = np.maximum(counts, 1)
-        balanced: FloatArray = (counts.sum() / (len(counts) * present)).astype(np.float32)
+        balanced: Weights = counts.sum() / (len(counts) * present)
         return balanced
     return named_weights(wanted, classes)
 
 
-def named_weights(wanted: Mapping[str, float], classes: ClassMap) -> FloatArray:
+def named_weights(wanted: Mapping[str, float], classes: ClassMap) -> Weights:
     """Weights by class name; classes that are not named weigh 1."""
     unknown = [name for name in wanted if name not in classes.index]
     if unknown:
         raise DataError(f"train.loss.class_weights: no class {listed(unknown)}; the data has {listed(classes.names)}")
-    return np.array([wanted.get(name, 1.0) for name in classes.names], dtype=np.float32)
+    return np.array([wanted.get(name, 1.0) for name in classes.names], dtype=np.float64)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clfkit.components import losses
-from clfkit.data.bundle import ClassMap, FloatArray
+from clfkit.data.bundle import ClassMap
 from clfkit.errors import DataError
-from clfkit.losses import Loss
+from clfkit.losses import Loss, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ class BinaryCrossEntropy(Loss):
 
     outputs = 1
 
-    def __init__(self, label_smoothing: float, weights: FloatArray | None) -> None:
+    def __init__(self, label_smoothing: float, weights: Weights | None) -> None:
         self.label_smoothing = label_smoothing
         self._weights = None if weights is None else (float(weights[0]), float(weights[1]))
 
@@ -56,7 +56,7 @@ class BinaryCrossEntropy(Loss):
 
 
 @losses.register("bce_with_logits", classes=2)
-def bce_with_logits(classes: ClassMap, label_smoothing: float, weights: FloatArray | None) -> Loss:
+def bce_with_logits(classes: ClassMap, label_smoothing: float, weights: Weights | None) -> Loss:
     """Binary cross-entropy over a single logit: positive means the second class."""
     if len(classes) != 2:
         raise DataError(f"train.loss: bce_with_logits needs 2 classes, and the data has {len(classes)}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clfkit.components import losses
-from clfkit.data.bundle import ClassMap, FloatArray
-from clfkit.losses import Loss
+from clfkit.data.bundle import ClassMap
+from clfkit.losses import Loss, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ class CrossEntropy(Loss):
     As torch.nn.functional.cross_entropy, whose mean is the sum divided by the weights of the labels.
     """
 
-    def __init__(self, classes: int, label_smoothing: float, weights: FloatArray | None) -> None:
+    def __init__(self, classes: int, label_smoothing: float, weights: Weights | None) -> None:
         self.outputs = classes
         self.label_smoothing = label_smoothing
         self._weights = weights
@@ -30,28 +30,31 @@ class CrossEntropy(Loss):
         total = cross_entropy(
             logits,
             labels,
-            self._device_weights(labels),
+            None if self._weights is None else self._device_weights(labels, self._weights).to(logits.dtype),
             reduction="sum",
             label_smoothing=self.label_smoothing,
         )
         return total, self.weight(labels)
 
     def weight(self, labels: Tensor) -> Tensor | float:
-        weights = self._device_weights(labels)
-        return float(len(labels)) if weights is None else weights[labels].sum()
+        if self._weights is None:
+            return float(len(labels))
+        return self._device_weights(labels, self._weights)[labels].sum()
 
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.softmax(dim=1)
 
-    def _device_weights(self, labels: Tensor) -> Tensor | None:
-        if self._weights is not None and (self._on_device is None or self._on_device.device != labels.device):
-            from torch import from_numpy
+    def _device_weights(self, labels: Tensor, weights: Weights) -> Tensor:
+        """The class weights beside the labels, in float64 where the device has it."""
+        if self._on_device is None or self._on_device.device != labels.device:
+            from torch import float32, float64, from_numpy
 
-            self._on_device = from_numpy(self._weights).to(labels.device)
+            exact = from_numpy(weights).to(float32 if labels.device.type == "mps" else float64)
+            self._on_device = exact.to(labels.device)
         return self._on_device
 
 
 @losses.register("cross_entropy")
-def cross_entropy(classes: ClassMap, label_smoothing: float, weights: FloatArray | None) -> Loss:
+def cross_entropy(classes: ClassMap, label_smoothing: float, weights: Weights | None) -> Loss:
     """Softmax cross-entropy over one logit for each class."""
     return CrossEntropy(len(classes), label_smoothing, weights)

@@ -47,7 +47,7 @@ class TorchEngine:
         }  # fmt: skip
         self._setup = setup
         self._bf16 = setup.precision == "bf16"
-        self._normalize = Normalizer(setup.spec, self.device)
+        self._normalize = Normalizer(setup.spec, self.device, dtype_of(setup))
         self._random = default_generator(self.device)
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._optimizer: torch.optim.Optimizer | None = None
@@ -55,7 +55,7 @@ class TorchEngine:
             _refuse_lone_sample(setup, len(setup.train), self.model)
             self._train = Feed(setup.train, self._normalize, self.device)
             self._optimizer = build_optimizer(setup, self.model)
-            self._decayed = decoupled_parameters(setup, self.model)
+            self._decayed = parameter_groups(setup, self.model)[0]
 
     def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
@@ -72,13 +72,23 @@ class TorchEngine:
             self._random.set_state(before)
         if self._setup.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._setup.clip_norm)
-        if self._decayed:
-            torch._foreach_mul_(self._decayed, 1 - lr * self._setup.optimizer.options.weight_decay)
+        self._shrink(lr)
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         self._optimizer.step()
         self._optimizer.zero_grad()
         return StepResult(total, weight, correct, len(indices))
+
+    def _shrink(self, lr: float) -> None:
+        """The penalties that are not the optimizer's own: L1, and decay that passes the gradient by."""
+        options = self._setup.optimizer.options
+        with torch.no_grad():
+            if options.l1:
+                for parameter in self._decayed:
+                    if parameter.grad is not None:
+                        parameter.grad.add_(parameter.sign(), alpha=options.l1)
+            if options.decoupled and options.weight_decay and self._decayed:
+                torch._foreach_mul_(self._decayed, 1 - lr * options.weight_decay)
 
     def _backward(self, inputs: Tensor, labels: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor]:
         """Gradients of the batch, worked through in `accumulate` pieces; returns summed loss and hits."""
@@ -136,7 +146,7 @@ class TorchEngine:
         for indices in self._evaluation_batches(len(inputs)):
             samples = torch.from_numpy(np.ascontiguousarray(inputs[indices]))
             logits = self._logits(self._normalize(samples))
-            parts.append(self.loss.probabilities(logits).cpu().numpy())
+            parts.append(self.loss.probabilities(logits).float().cpu().numpy())
         return np.concatenate(parts)
 
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
@@ -242,12 +252,9 @@ def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimiz
     return optimizer
 
 
-def decoupled_parameters(setup: EngineSetup, model: nn.Module) -> list[Tensor]:
-    """The tensors whose decay the engine applies itself, before each step."""
-    options = setup.optimizer.options
-    if not (options.decoupled and options.weight_decay):
-        return []
-    return [p.detach() for p in parameter_groups(setup, model)[0]]
+def dtype_of(setup: EngineSetup) -> torch.dtype:
+    """The type of weights and inputs."""
+    return torch.float64 if setup.precision == "fp64" else torch.float32
 
 
 def default_generator(device: torch.device) -> torch.Generator:

@@ -13,25 +13,26 @@ RESIDENT_SHARE = 0.5
 
 
 class Normalizer:
-    """(x - mean) / std with the statistics of the train split, as float32 on the device, wherever x lies.
+    """(x - mean) / std with the statistics of the train split, in the model's type on the device, wherever x lies.
 
     Features are standardised in float64, since float32 cannot tell timestamps apart before their mean is gone.
     """
 
-    def __init__(self, spec: DataSpec, device: torch.device) -> None:
+    def __init__(self, spec: DataSpec, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
         shape = (1, -1) + (1,) * (len(spec.shape) - 1)
         self._device = device
+        self._dtype = dtype
         exact = torch.device("cpu") if device.type == "mps" else device  # Metal has no float64
         self._exact_mean = torch.tensor(spec.mean, dtype=torch.float64, device=exact).reshape(shape)
         self._exact_std = torch.tensor(spec.std, dtype=torch.float64, device=exact).reshape(shape)
-        self._mean = torch.tensor(spec.mean, dtype=torch.float32, device=device).reshape(shape)
+        self._mean = torch.tensor(spec.mean, dtype=dtype, device=device).reshape(shape)
         self._scale = (1 / torch.tensor(spec.std, dtype=torch.float64)).to(torch.float32).to(device).reshape(shape)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if inputs.dtype == torch.uint8:
-            return (inputs.to(self._device).float() - self._mean) * self._scale
+            return (inputs.to(self._device).to(self._dtype) - self._mean) * self._scale
         exact = inputs.to(self._exact_mean.device).double()
-        return ((exact - self._exact_mean) / self._exact_std).float().to(self._device)
+        return ((exact - self._exact_mean) / self._exact_std).to(self._dtype).to(self._device)
 
 
 class Feed:

@@ -1,0 +1,82 @@
+"""The options under `train`: how a model is trained, watched and kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from clfkit import components
+from clfkit.components import LossOptions, OptimizerOptions, ScheduleOptions
+from clfkit.options import Options, fault, one_of
+from clfkit.registry import Component
+
+MonitoredMetric = Literal["valid.loss", "valid.accuracy"]
+
+
+class EarlyStopping(Options):
+    """When to give up: no better value of `metric` for `patience` epochs."""
+
+    metric: MonitoredMetric = Field("valid.loss", description="what is watched, on the valid split")
+    patience: PositiveInt = Field(10, description="epochs without improvement before training stops")
+    min_delta: NonNegativeFloat = Field(0.0, description="smallest change that counts as an improvement")
+
+
+class CheckpointEvery(Options):
+    """How often the state of training is written to disk: one of epochs, steps or minutes."""
+
+    epochs: PositiveInt | None = Field(None, description="write after every so many epochs")
+    steps: PositiveInt | None = Field(None, description="write after every so many optimizer steps")
+    minutes: PositiveFloat | None = Field(None, description="write when so many minutes have passed")
+
+    @model_validator(mode="after")
+    def _just_one(self) -> CheckpointEvery:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise fault(f"give one of epochs, steps or minutes, not {' and '.join(given) or 'none'}")
+        return self
+
+
+class TrainOptions(Options):
+    """How the model is trained."""
+
+    epochs: PositiveInt = Field(10, description="passes over the train split")
+    batch_size: Annotated[PositiveInt | Literal["full"], one_of("a whole number above 0, or 'full'")] = Field(
+        128, description="samples in one optimizer step, or `full` for the whole train split"
+    )
+    loss: Annotated[Component[LossOptions], components.losses] = Field(
+        "cross_entropy", validate_default=True, description="what training minimises"
+    )
+    optimizer: Annotated[Component[OptimizerOptions], components.optimizers] = Field(
+        "adam", validate_default=True, description="how weights follow the gradient"
+    )
+    schedule: Annotated[Component[ScheduleOptions], components.schedules] = Field(
+        "constant", validate_default=True, description="how the learning rate changes over time"
+    )
+    early_stopping: EarlyStopping | None = Field(None, description="stop when the valid split stops improving")
+    best: MonitoredMetric | None = Field(
+        None, description="what makes an epoch the best one; by default early_stopping.metric, or valid.loss"
+    )
+    checkpoint_every: CheckpointEvery = Field(
+        CheckpointEvery(epochs=1), description="how often the state of training is written"
+    )
+    clip_norm: PositiveFloat | None = Field(None, description="largest allowed norm of the whole gradient")
+    accumulate: PositiveInt = Field(
+        1, description="pieces that one batch is worked through in: the same step with less memory"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model is trained")
+    precision: Literal["fp32", "bf16", "fp64"] = Field(
+        "fp32", description="arithmetic: fp32, bf16 in the forward pass, or fp64 to compare results digit by digit"
+    )
+    threads: Annotated[PositiveInt | Literal["auto"], one_of("a whole number above 0, or 'auto'")] = Field(
+        "auto", description="processor threads; `auto` takes one for tiny networks and all for others"
+    )
+    deterministic: bool = Field(
+        False,
+        description="only operations with reproducible results, slower on a GPU (a CPU always has them)",
+    )
+
+    @property
+    def best_metric(self) -> str:
+        """The metric that makes an epoch the best one so far."""
+        return self.best or (self.early_stopping.metric if self.early_stopping else "valid.loss")
