@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, NoReturn
 
@@ -32,10 +31,6 @@ SYNONYMS = {
 }  # fmt: skip
 
 
-UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories of control, formatting, surrogate, private and unassigned characters, and line separators."""
-
-
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The name among `known` that was probably meant by `word`, or None."""
     names = list(known)
@@ -55,9 +50,9 @@ def meant(word: str, known: Iterable[str]) -> str:
 
 
 def printable(text: str, limit: int | None = 80) -> str:
-    """Text that cannot steer a terminal: control and formatting characters escaped, cut to `limit` characters."""
+    """Text that cannot steer a terminal: control characters and odd spaces escaped, cut to `limit` characters."""
     cut = text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if c == " " or unicodedata.category(c) not in UNPRINTABLE else repr(c)[1:-1] for c in cut)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
 def fault(message: str) -> PydanticCustomError:

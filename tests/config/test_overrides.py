@@ -179,7 +179,7 @@ def test_mapping(base: Path, key: str, value: Any, expected: Any) -> None:
         (
             {"model.width": 3},
             "override model.width: model.width: unknown option; choose from activation, dropout, hidden, "
-            "name, norm",
+            "init, name, norm",
         ),
         ({"train": {1: 2}}, "override train: train.1: a key must be text, not 1"),
         ({"model.hidden": {1}}, "override model.hidden: model.hidden: must be a list, not {1}"),
@@ -194,5 +194,5 @@ def test_what_a_mapping_cannot_do(base: Path, overrides: dict[str, Any], message
 def test_overrides_do_not_reach_through_an_alias(base: Path) -> None:
     base.write_text("name: base\ndata: blobs\nmodel: &m {name: mlp, hidden: [4]}\ntrain: {epochs: 1}\n")
     assert load_config(base, ["model.hidden=[5]"]).model.plain() == {
-        "name": "mlp", "hidden": [5], "activation": "relu", "dropout": 0.0, "norm": "none",
+        "name": "mlp", "hidden": [5], "activation": "relu", "dropout": 0.0, "norm": "none", "init": "uniform",
     }  # fmt: skip

@@ -12,6 +12,7 @@ from torch import nn
 
 from clfkit.components import backbones, models
 from clfkit.data.bundle import ClassMap, DataSpec
+from clfkit.engines.pytorch.engine import as_module
 from clfkit.errors import ModelError
 from clfkit.models.activations import activation, tanh_elementary
 from clfkit.models.trial import shape_of_outputs
@@ -25,8 +26,7 @@ def make_spec(*shape: int, classes: int = 3) -> DataSpec:
 
 
 def build(name: str, spec: DataSpec, outputs: int = 3, **options: Any) -> nn.Module:
-    model: nn.Module = models.build(models.parse({"name": name, **options}), spec, outputs)
-    return model
+    return as_module(models.build(models.parse({"name": name, **options}), spec, outputs), seed=0)
 
 
 def check(model: nn.Module, spec: DataSpec, outputs: int = 3) -> None:

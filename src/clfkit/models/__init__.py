@@ -1,1 +1,1 @@
-"""One file per architecture: a function (DataSpec, number of outputs) → torch module returning logits (N, outputs)."""
+"""One file per architecture: a function (DataSpec, number of outputs) → Plan or torch module that gives logits."""

@@ -1,13 +1,13 @@
-"""The activations that models offer, by name."""
+"""The activations that models offer, as torch modules."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from clfkit.models.plan import Activation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-Activation = Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "silu", "tanh_elementary"]
 
 
 def activation(name: Activation) -> nn.Module:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
 from clfkit.components import models
 from clfkit.data.bundle import DataSpec
-from clfkit.models.activations import Activation
-from clfkit.models.activations import activation as activation_module
 from clfkit.models.dense import dense_layers
+from clfkit.models.plan import (
+    NON_DECREASING,
+    Activate,
+    Activation,
+    BatchNorm,
+    Conv2D,
+    Flatten,
+    Initialisation,
+    Layer,
+    MaxPool2D,
+    Plan,
+)  # fmt: skip
 from clfkit.options import Fraction
 
-if TYPE_CHECKING:
-    from torch import nn
 
-
-@models.register("cnn", inputs="image")
+@models.register("cnn", inputs="image", engine=None)
 def cnn(
     spec: DataSpec,
     outputs: int,
@@ -27,7 +34,8 @@ def cnn(
     dropout: Fraction = 0.5,
     activation: Activation = "relu",
     batch_norm: bool = False,
-) -> nn.Module:
+    init: Initialisation = "uniform",
+) -> Plan:
     """Blocks of 3×3 convolution, activation and 2×2 max pooling, then a dense head with dropout.
 
     Images (N, C, H, W) of any size → logits (N, outputs). Pooling is left out once a side is down to one pixel,
@@ -39,20 +47,20 @@ def cnn(
         dropout: share of the dense activations set to zero in training.
         activation: applied after every convolution and hidden dense layer.
         batch_norm: normalise after every convolution.
+        init: first weights: uniform as in torch, he (suits ReLU) or glorot (suits tanh).
     """
-    from torch import nn
-
     depth, height, width = spec.shape
-    layers: list[nn.Module] = []
+    layers: list[Layer] = []
     for out in channels:
-        layers.append(nn.Conv2d(depth, out, kernel_size=3, padding=1))
+        layers.append(Conv2D(depth, out))
         if batch_norm:
-            layers.append(nn.BatchNorm2d(out))
-        layers.append(activation_module(activation))
+            layers.append(BatchNorm(out, spatial=True))
+        block: list[Layer] = [Activate(activation)]
         if min(height, width) > 1:
-            layers.append(nn.MaxPool2d(2))
+            # max(f(x)) = f(max(x)) where f never falls, and after pooling there is a quarter of the work for f.
+            block.insert(0 if activation in NON_DECREASING else 1, MaxPool2D(2))
             height, width = height // 2, width // 2
+        layers += block
         depth = out
-    layers.append(nn.Flatten())
     head = dense_layers(depth * height * width, dense, outputs, activation, dropout, norm="none")
-    return nn.Sequential(*layers, *head)
+    return Plan((*layers, Flatten(), *head), init)

@@ -9,8 +9,9 @@ from pydantic import PositiveInt
 from clfkit.components import NoOptions, backbones, models
 from clfkit.data.bundle import DataSpec
 from clfkit.errors import ModelError
-from clfkit.models.activations import Activation
-from clfkit.models.dense import Norm, dense_layers
+from clfkit.models.dense import dense_layers
+from clfkit.models.modules import as_modules
+from clfkit.models.plan import Activation, Norm
 from clfkit.models.trial import refusals, shape_of_outputs
 from clfkit.options import Fraction
 from clfkit.registry import Component
@@ -51,7 +52,7 @@ def custom_head(
         trunk: nn.Module = backbones.build(backbone, spec)
         maps = _feature_maps(trunk, spec, backbone.name)
     pool = nn.AdaptiveAvgPool2d(1) if pooling == "average" else nn.AdaptiveMaxPool2d(1)
-    head = dense_layers(maps, hidden, outputs, activation, dropout, norm)
+    head = as_modules(dense_layers(maps, hidden, outputs, activation, dropout, norm))
 
     class CustomHead(nn.Module):
         def __init__(self) -> None:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
 
-from clfkit.models.activations import Activation, activation
-
-if TYPE_CHECKING:
-    from torch import nn
-
-Norm = Literal["none", "batch", "layer"]
+from clfkit.models.plan import Activate, Activation, BatchNorm, Dense, Dropout, Layer, LayerNorm, Norm
 
 
 def dense_layers(
     inputs: int, hidden: Sequence[int], outputs: int, kind: Activation, dropout: float, norm: Norm
-) -> list[nn.Module]:
-    """Linear → norm → activation → dropout for each hidden width, then one linear layer to the outputs."""
-    from torch import nn
-
-    norms: dict[Norm, type[nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
-    layers: list[nn.Module] = []
+) -> tuple[Layer, ...]:
+    """Dense → norm → activation → dropout for each hidden width, then one dense layer to the outputs."""
+    layers: list[Layer] = []
     for width in hidden:
-        layers.append(nn.Linear(inputs, width))
-        if norm in norms:
-            layers.append(norms[norm](width))
-        layers.append(activation(kind))
+        layers.append(Dense(inputs, width))
+        if norm == "batch":
+            layers.append(BatchNorm(width))
+        elif norm == "layer":
+            layers.append(LayerNorm(width))
+        layers.append(Activate(kind))
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
         inputs = width
-    return [*layers, nn.Linear(inputs, outputs)]
+    return (*layers, Dense(inputs, outputs))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from clfkit.components import models
 from clfkit.data.bundle import DataSpec
-
-if TYPE_CHECKING:
-    from torch import nn
+from clfkit.models.plan import Dense, Flatten, Initialisation, Plan
 
 
-@models.register("logistic")
-def logistic(spec: DataSpec, outputs: int) -> nn.Module:
+@models.register("logistic", engine=None)
+def logistic(spec: DataSpec, outputs: int, *, init: Initialisation = "uniform") -> Plan:
     """One linear layer: (multinomial) logistic regression.
 
     Inputs (N, …) → logits (N, outputs).
-    """
-    from torch import nn
 
-    return nn.Sequential(nn.Flatten(), nn.Linear(spec.features, outputs))
+    Options:
+        init: first weights: uniform as in torch, he or glorot.
+    """
+    return Plan((Flatten(), Dense(spec.features, outputs)), init)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import PositiveInt
 
 from clfkit.components import models
 from clfkit.data.bundle import DataSpec
-from clfkit.models.activations import Activation
-from clfkit.models.dense import Norm, dense_layers
+from clfkit.models.dense import dense_layers
+from clfkit.models.plan import Activation, Flatten, Initialisation, Norm, Plan
 from clfkit.options import Fraction
 
-if TYPE_CHECKING:
-    from torch import nn
 
-
-@models.register("mlp")
+@models.register("mlp", engine=None)
 def mlp(
     spec: DataSpec,
     outputs: int,
@@ -25,7 +20,8 @@ def mlp(
     activation: Activation = "relu",
     dropout: Fraction = 0.0,
     norm: Norm = "none",
-) -> nn.Module:
+    init: Initialisation = "uniform",
+) -> Plan:
     """Dense layers with an activation between them; images are flattened first.
 
     Inputs (N, …) → logits (N, outputs).
@@ -35,7 +31,6 @@ def mlp(
         activation: applied after every hidden layer.
         dropout: share of hidden activations set to zero in training.
         norm: normalisation before each activation.
+        init: first weights: uniform as in torch, he (suits ReLU) or glorot (suits tanh).
     """
-    from torch import nn
-
-    return nn.Sequential(nn.Flatten(), *dense_layers(spec.features, hidden, outputs, activation, dropout, norm))
+    return Plan((Flatten(), *dense_layers(spec.features, hidden, outputs, activation, dropout, norm)), init)

@@ -21,6 +21,8 @@ from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.errors import ModelError, UsageError
 from clfkit.losses import build_loss
+from clfkit.models.modules import as_modules
+from clfkit.models.plan import Plan
 from clfkit.models.trial import refusals, shape_of_outputs
 from clfkit.registry import Component
 
@@ -179,14 +181,24 @@ def build_model(setup: EngineSetup, outputs: int, device: torch.device = CPU) ->
     component = setup.model if setup.fresh and setup.train is not None else _without_weights(setup.model)
     with torch.random.fork_rng(devices=[]), refusals(f"model {component.name!r}", setup.spec):
         torch.default_generator.manual_seed(rng.key(setup.seed, "weights"))
-        model: nn.Module = models.build(component, setup.spec, outputs)
+        model = as_module(models.build(component, setup.spec, outputs), setup.seed)
         shape = shape_of_outputs(model, setup.spec)
         if shape != (2, outputs):
             raise ModelError(
                 f"model {component.name!r} must return logits (N, {outputs}); for 2 samples of shape "
                 f"{setup.spec.shape} it returns {shape or 'no tensor'}"
             )
-        return model.to(device).train()
+        return model.to(device, dtype_of(setup)).train()
+
+
+def as_module(model: Plan | nn.Module, seed: int) -> nn.Module:
+    """A plan as a module with the first weights that it has on every engine; a module as it is."""
+    if isinstance(model, nn.Module):
+        return model
+    module = nn.Sequential(*as_modules(model.layers))
+    arrays = model.first_arrays(rng.generator(seed, "weights"))
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return module
 
 
 def _without_weights(component: Component[NoOptions]) -> Component[NoOptions]:
