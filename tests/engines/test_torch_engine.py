@@ -15,8 +15,8 @@ from torch import nn
 from clfkit.components import engines, losses, models, optimizers
 from clfkit.data.bundle import ClassMap, DataSpec, Split
 from clfkit.engines.base import Engine, EngineSetup, Totals
-from clfkit.engines.pytorch.device import choose_threads
 from clfkit.engines.pytorch.engine import build_model
+from clfkit.engines.threads import choose_threads
 from clfkit.errors import CheckpointError, UsageError
 from clfkit.registry import Component
 

@@ -99,6 +99,15 @@ class EngineSetup:
     fresh: bool = True
 
 
+def has_lone_sample(setup: EngineSetup, samples: int) -> bool:
+    """Whether one sample of the train split comes by itself, at the end of an epoch or of the pieces of a batch."""
+    for batch in (min(setup.batch_size, samples), samples % setup.batch_size or setup.batch_size):
+        piece = -(-batch // setup.accumulate)
+        if piece == 1 or batch % piece == 1:
+            return True
+    return False
+
+
 class Engine(Protocol):
     """A model with its loss, optimizer and train samples, on some device."""
 

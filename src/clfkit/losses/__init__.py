@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,15 +45,16 @@ class Loss(ABC):
         return logits.argmax(dim=1)
 
 
-def build_loss(component: Component[LossOptions], classes: ClassMap, counts: IndexArray) -> Loss:
+def build_loss(
+    component: Component[LossOptions], classes: ClassMap, counts: IndexArray, engine: str | None = None
+) -> Any:
     """The loss of a config for these classes, of which the train split holds `counts` samples each.
 
-    Raises DataError when it does not fit them.
+    A `Loss`, or what `engine` has in its place. Raises DataError when it does not fit the classes.
     """
     options = component.options
     weights = class_weights(options.class_weights, classes, counts)
-    loss: Loss = losses.build(component, classes, options.label_smoothing, weights)
-    return loss
+    return losses.build(component, classes, options.label_smoothing, weights, engine=engine)
 
 
 def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -> Weights | None:

@@ -58,6 +58,11 @@ class BinaryCrossEntropy(Loss):
 @losses.register("bce_with_logits", classes=2)
 def bce_with_logits(classes: ClassMap, label_smoothing: float, weights: Weights | None) -> Loss:
     """Binary cross-entropy over a single logit: positive means the second class."""
+    refuse_other_than_two(classes)
+    return BinaryCrossEntropy(label_smoothing, weights)
+
+
+def refuse_other_than_two(classes: ClassMap) -> None:
+    """Raises DataError unless there are two classes, which only the data may know."""
     if len(classes) != 2:
         raise DataError(f"train.loss: bce_with_logits needs 2 classes, and the data has {len(classes)}")
-    return BinaryCrossEntropy(label_smoothing, weights)

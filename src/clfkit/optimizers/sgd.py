@@ -28,6 +28,11 @@ def sgd(
     """
     from torch.optim import SGD
 
+    refuse_nesterov_alone(momentum, nesterov)
+    return SGD(groups, lr, momentum, nesterov=nesterov)
+
+
+def refuse_nesterov_alone(momentum: float, nesterov: bool) -> None:
+    """Raises UsageError for a look ahead along a velocity that is not kept."""
     if nesterov and not momentum:
         raise UsageError("train.optimizer.nesterov: needs momentum above 0")
-    return SGD(groups, lr, momentum, nesterov=nesterov)

@@ -6,11 +6,7 @@ import os
 
 import torch
 
-from clfkit.engines.base import EngineSetup
 from clfkit.errors import UsageError
-
-TINY_STEP = 5e7
-"""Multiplications in a step below which a second thread costs more than it brings."""
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -22,16 +18,6 @@ def choose_device(wanted: str) -> torch.device:
         there = ", ".join(name for name, found in present.items() if found)
         raise UsageError(f"train.device: {wanted!r} is not available here; this machine has: {there}")
     return torch.device(wanted)
-
-
-def choose_threads(setup: EngineSetup, parameters: int) -> int:
-    """Threads for this work. Two threads on a tiny network wait for each other longer than they compute, and
-    many times longer when another process wants a core."""
-    if isinstance(setup.threads, int):
-        return setup.threads
-    tiny = setup.spec.inputs == "vector" and parameters * setup.batch_size < TINY_STEP
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if tiny else cores
 
 
 def make_deterministic() -> None:

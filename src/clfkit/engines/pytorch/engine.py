@@ -15,10 +15,11 @@ from torch.nn.modules.conv import _ConvNd
 from clfkit import rng
 from clfkit.components import NoOptions, models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
-from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals
-from clfkit.engines.pytorch.device import choose_device, choose_threads, make_deterministic
+from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, has_lone_sample
+from clfkit.engines.pytorch.device import choose_device, make_deterministic
 from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
+from clfkit.engines.threads import choose_threads
 from clfkit.errors import ModelError, UsageError
 from clfkit.losses import build_loss
 from clfkit.models.modules import as_modules
@@ -215,8 +216,7 @@ def _without_weights(component: Component[NoOptions]) -> Component[NoOptions]:
 
 def _refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> None:
     """Batch normalisation of a single number is undefined. Raises UsageError when training would come to that."""
-    sizes = (min(setup.batch_size, samples), samples % setup.batch_size or samples)
-    if not any(len(piece) == 1 for size in sizes for piece in torch.arange(size).chunk(setup.accumulate)):
+    if not has_lone_sample(setup, samples):
         return
     lone = torch.zeros(1, *setup.spec.shape, device=next(model.parameters()).device)
     with torch.random.fork_rng(devices=[]), torch.no_grad():

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from clfkit.engines.arrays import check_fit
 from clfkit.engines.base import Arrays
 from clfkit.errors import CheckpointError
 
@@ -20,22 +21,8 @@ def to_arrays(tensors: Mapping[str, Tensor]) -> Arrays:
 def from_arrays(model: nn.Module, arrays: Arrays) -> None:
     """Load weights and buffers. Raises CheckpointError naming the first tensors that do not fit."""
     state = model.state_dict()
-    wrong = [
-        *(f"{name!r} is missing" for name in state if name not in arrays),
-        *(f"{name!r} is not in the model" for name in arrays if name not in state),
-        *(
-            f"{name!r} has shape {arrays[name].shape}, the model {tuple(tensor.shape)}"
-            for name, tensor in state.items()
-            if name in arrays and arrays[name].shape != tuple(tensor.shape)
-        ),
-        *(
-            f"{name!r} holds {arrays[name].dtype}, the model {str(tensor.dtype).removeprefix('torch.')}"
-            for name, tensor in state.items()
-            if name in arrays and (arrays[name].dtype.kind == "f") != tensor.is_floating_point()
-        ),
-    ]
-    if wrong:
-        raise CheckpointError(f"the weights are those of another model: {'; '.join(wrong[:3])}")
+    own = {name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in state.items()}
+    check_fit(arrays, own)
     model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
 
 

@@ -1,0 +1,198 @@
+"""The NumPy engine: one step forward, backward and along the gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clfkit import rng
+from clfkit.components import models, optimizers
+from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
+from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, has_lone_sample
+from clfkit.engines.scratch.feed import Columns, Feed
+from clfkit.engines.scratch.losses import ScratchLoss
+from clfkit.engines.scratch.memory import Array, Memory
+from clfkit.engines.scratch.network import Network
+from clfkit.engines.scratch.optimizers import UpdateRule
+from clfkit.engines.scratch.penalty import Penalty, clip_norm
+from clfkit.engines.threads import choose_threads
+from clfkit.errors import CheckpointError, ModelError, UsageError
+from clfkit.losses import build_loss
+from clfkit.models.plan import BatchNorm
+
+EVALUATION_NUMBERS = 200_000
+"""Input numbers in one batch of an evaluation: large enough for speed, small enough for memory."""
+
+
+class ScratchEngine:
+    """A network with its loss, its optimizer and the train samples. See `clfkit.engines.base.Engine`."""
+
+    def __init__(self, setup: EngineSetup) -> None:
+        self._setup = setup
+        dtype = np.dtype("float64" if setup.precision == "fp64" else "float32")
+        self.loss: ScratchLoss = build_loss(setup.loss, setup.spec.classes, setup.class_counts, "scratch")
+        self.loss.allocate(Memory(dtype))
+        self.network = build_network(setup, self.loss.outputs, dtype)
+        self.parameters = self.network.weights.size
+        self.decisions: dict[str, Any] = {"device": "cpu", "precision": setup.precision}
+        self._columns = Columns(setup.spec, Memory(dtype))
+        self._feeds: dict[int, tuple[Split, Feed]] = {}
+        self._rule: UpdateRule | None = None
+        self._idle = np.random.default_rng(0)  # for networks that draw nothing
+        if setup.train is not None:  # whoever only predicts keeps the threads of their program
+            self.decisions["threads"] = _limit_threads(choose_threads(setup, self.parameters))
+            _refuse_lone_sample(setup, len(setup.train))
+            self._train = Feed(setup.train, self._columns)
+            self._rule = optimizers.build(setup.optimizer, self.parameters, dtype, engine="scratch")
+            self.penalty = Penalty(setup.optimizer.options)
+
+    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
+        """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
+        assert self._rule is not None, "this engine was built without train samples"
+        network, decayed = self.network, self.network.decayed
+        generator = np.random.Generator(np.random.SFC64(key)) if network.random else self._idle
+        with np.errstate(all="ignore"):  # the trainer looks at the losses and says it in plain words
+            x, labels = self._train.batch(indices)
+            weight = self.loss.weight(labels)
+            total, correct = self._differentiate(x, labels, weight, generator)
+            if self._setup.clip_norm is not None:
+                clip_norm(network.gradient, self._setup.clip_norm)
+            self.penalty.apply(network.weights[:decayed], network.gradient[:decayed], lr)
+            self._rule.update(network.weights, network.gradient, lr)
+        return StepResult(total, weight, correct, len(indices))
+
+    def _differentiate(
+        self, x: Array, labels: IndexArray, weight: float, generator: np.random.Generator
+    ) -> tuple[float, int]:
+        """Summed loss and hits of a batch; its gradient is in the network, from `accumulate` pieces in turn."""
+        count, pieces = len(labels), self._setup.accumulate
+        if pieces == 1:
+            return self._one_piece(x, labels, weight, generator)
+        size, gradient = -(-count // pieces), np.zeros_like(self.network.gradient)
+        total, correct = 0.0, 0
+        for start in range(0, count, size):
+            part = slice(start, start + size)
+            loss, hits = self._one_piece(np.ascontiguousarray(x[..., part]), labels[part], weight, generator)
+            total, correct = total + loss, correct + hits
+            gradient += self.network.gradient
+        self.network.gradient[...] = gradient
+        return total, correct
+
+    def _one_piece(
+        self, x: Array, labels: IndexArray, weight: float, generator: np.random.Generator
+    ) -> tuple[float, int]:
+        logits = self.network.forward(x, generator)
+        total = self.loss.forward(logits, labels)
+        self.network.backward(self.loss.backward(1 / weight))
+        return total, self._hits(logits, labels)
+
+    def _hits(self, logits: Array, labels: IndexArray) -> int:
+        return int(np.count_nonzero(self.loss.predicted(logits) == labels))
+
+    def read(self, results: Sequence[StepResult]) -> Totals:
+        """See Engine. Nothing has to be waited for."""
+        return Totals(
+            np.array([result.loss for result in results], np.float64),
+            np.array([result.weight for result in results], np.float64),
+            np.array([result.correct for result in results], np.int64),
+            np.array([result.samples for result in results], np.int64),
+        )
+
+    def score(self, split: Split) -> Totals:
+        """See Engine. A split's standardised features are kept, since training scores it after every epoch."""
+        feed = self._feed(split)
+        results = []
+        with np.errstate(all="ignore"):
+            for indices in self._evaluation_batches(len(split)):
+                x, labels = feed.batch(indices)
+                logits = self.network.infer(x)
+                total = self.loss.forward(logits, labels)
+                results.append(StepResult(total, self.loss.weight(labels), self._hits(logits, labels), len(labels)))
+        return self.read(results)
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """See Engine."""
+        parts = [np.empty((0, len(self._setup.spec.classes)), np.float32)]
+        with np.errstate(all="ignore"):
+            for indices in self._evaluation_batches(len(inputs)):
+                logits = self.network.infer(self._columns(np.asarray(inputs[indices])))
+                parts.append(self.loss.probabilities(logits).T.astype(np.float32))
+        return np.concatenate(parts)
+
+    def model_state(self) -> Arrays:
+        """See Engine."""
+        return self.network.arrays()
+
+    def optimizer_state(self) -> Arrays:
+        """See Engine. Named as torch's: `parameter/entry`, and `parameter/step` where torch counts."""
+        if self._rule is None:
+            return {}
+        state = {
+            f"{name}/{entry}": np.array(array)
+            for entry, vector in self._rule.state.items()
+            for name, array in self.network.named(vector).items()
+        }
+        if self._rule.counts:
+            state |= {f"{name}/step": np.array(self._rule.steps, np.float32) for name in self.network.shapes}
+        return state
+
+    def load_state(self, model: Arrays, optimizer: Arrays | None = None) -> None:
+        """See Engine."""
+        self.network.load(model)
+        if optimizer is None or self._rule is None:
+            return
+        for key, array in optimizer.items():
+            name, _, entry = key.rpartition("/")
+            if name not in self.network.shapes:
+                raise CheckpointError(f"the optimizer state is that of another model: {name!r} is not in this one")
+            if entry == "step":
+                self._rule.steps = int(array)
+            elif entry in self._rule.state:
+                self.network.named(self._rule.state[entry])[name][...] = array
+
+    def _feed(self, split: Split) -> Feed:
+        if id(split) not in self._feeds:  # the split is kept too, so that its id stays its own
+            self._feeds[id(split)] = split, Feed(split, self._columns)
+        return self._feeds[id(split)][1]
+
+    def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
+        size = min(8192, max(16, EVALUATION_NUMBERS // self._setup.spec.features))
+        for start in range(0, count, size):
+            yield np.arange(start, min(start + size, count))
+
+
+def build_network(setup: EngineSetup, outputs: int, dtype: npt.DTypeLike) -> Network:
+    """The network with first weights that depend on the seed alone, the same as on the torch engine.
+
+    Raises ModelError when it does not fit into memory.
+    """
+    plan = models.build(setup.model, setup.spec, outputs, engine="scratch")
+    try:
+        arrays = plan.first_arrays(rng.generator(setup.seed, "weights"))
+        return Network(plan, arrays, dtype, decay_all=setup.optimizer.options.decay_all)
+    except (MemoryError, ValueError, OverflowError) as error:  # NumPy has all three for arrays that are too large
+        text = str(error) or type(error).__name__
+        raise ModelError(f"model {setup.model.name!r} on inputs of shape {setup.spec.shape}: {text}") from error
+
+
+def _refuse_lone_sample(setup: EngineSetup, samples: int) -> None:
+    """Batch normalisation of a single number is undefined. Raises UsageError when training would come to that."""
+    plan = models.build(setup.model, setup.spec, 1, engine="scratch")
+    if any(isinstance(layer, BatchNorm) and not layer.spatial for layer in plan.layers) and has_lone_sample(
+        setup, samples
+    ):
+        raise UsageError(
+            f"train.batch_size: {samples} train samples in batches of {setup.batch_size} (accumulate "
+            f"{setup.accumulate}) leave one sample by itself, which batch normalisation cannot train on"
+        )
+
+
+def _limit_threads(threads: int) -> int:
+    """Let NumPy's matrix products use so many threads, in the whole process."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads, user_api="blas")
+    return threads

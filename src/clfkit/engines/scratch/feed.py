@@ -1,0 +1,56 @@
+"""Samples on their way to the network: standardised, with one column for each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
+from clfkit.engines.scratch.memory import Array, Memory
+
+
+class Columns:
+    """Raw samples (N, …) as columns (…, N): (x - mean) / std with the statistics of the train split.
+
+    Features are standardised in float64, since float32 cannot tell timestamps apart before their mean is gone.
+    """
+
+    def __init__(self, spec: DataSpec, memory: Memory) -> None:
+        self.memory = memory
+        shape = (-1,) + (1,) * len(spec.shape)
+        self.mean, self.std = np.array(spec.mean).reshape(shape), np.array(spec.std).reshape(shape)
+
+    def __call__(self, samples: Array) -> Array:
+        last = np.moveaxis(samples, 0, -1)
+        if samples.dtype != np.uint8:
+            return np.ascontiguousarray((last - self.mean) / self.std, self.memory.dtype)
+        columns = self.memory("columns", last.shape)
+        np.copyto(columns, last)
+        columns -= self.mean.astype(columns.dtype)
+        columns *= (1 / self.std).astype(columns.dtype)
+        return columns
+
+
+class Feed:
+    """Batches of one split. Features are standardised once, pixels stay bytes until they are needed."""
+
+    def __init__(self, split: Split, columns: Columns) -> None:
+        self.labels = np.ascontiguousarray(split.labels, np.int64)
+        self._columns = columns
+        self._inputs: Inputs = split.inputs
+        self._ready: Array | None = None
+        if isinstance(split.inputs, np.ndarray) and split.inputs.dtype != np.uint8:
+            self._ready = columns(split.inputs)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: IndexArray) -> tuple[Array, IndexArray]:
+        """Inputs (…, n) and labels (n,) of the samples at `indices`; a whole split keeps its own order."""
+        whole = len(indices) == len(self)
+        labels = self.labels if whole else self.labels.take(indices)
+        if self._ready is None:
+            return self._columns(np.asarray(self._inputs[np.arange(len(self)) if whole else indices])), labels
+        if whole:
+            return self._ready, labels
+        batch = self._columns.memory("batch", (*self._ready.shape[:-1], len(indices)))
+        return self._ready.take(indices, axis=-1, out=batch, mode="clip"), labels

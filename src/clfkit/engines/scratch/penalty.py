@@ -1,0 +1,44 @@
+"""Penalties on large weights: L1, L2 and decoupled decay, and the limit on the gradient's norm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from clfkit.components import OptimizerOptions
+from clfkit.engines.scratch.memory import Array
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What is added to the loss for large weights, as gradients; biases and scales of normalisation go free.
+
+    L2 adds λ/2 Σ w² to the loss, and λ w to the gradient. L1 adds l1 Σ |w|, and l1 sign(w) (0 at 0). Decoupled decay
+    is no part of the loss: w ← (1 - η λ) w before each step, whatever the optimizer makes of gradients.
+    """
+
+    options: OptimizerOptions
+
+    def loss(self, w: Array) -> float:
+        """λ/2 Σ w² + l1 Σ |w| of the weights."""
+        l2 = 0.0 if self.options.decoupled else self.options.weight_decay
+        return 0.5 * l2 * float(np.dot(w, w)) + self.options.l1 * float(np.abs(w).sum())
+
+    def apply(self, w: Array, g: Array, lr: float) -> None:
+        """Add the gradient of `loss` to g, and let decoupled decay shrink w."""
+        options = self.options
+        if options.l1:
+            g += options.l1 * np.sign(w)
+        if options.weight_decay and options.decoupled:
+            w *= 1 - lr * options.weight_decay
+        elif options.weight_decay:
+            g += options.weight_decay * w
+
+
+def clip_norm(g: Array, largest: float) -> None:
+    """Scale a gradient down to the norm `largest` if it is longer. As torch does: by largest / (‖g‖ + 10⁻⁶)."""
+    factor = largest / (math.sqrt(float(np.dot(g, g))) + 1e-6)
+    if factor < 1:
+        g *= factor
