@@ -33,9 +33,10 @@ def shape_of_outputs(network: nn.Module, spec: DataSpec) -> tuple[int, ...] | No
     """
     import torch
 
+    dtype = next((parameter.dtype for parameter in network.parameters()), torch.float32)
     modes = [(module, module.training) for module in network.modules()]
     with torch.no_grad():
-        outputs: Any = network.eval()(torch.zeros(2, *spec.shape))
+        outputs: Any = network.eval()(torch.zeros(2, *spec.shape, dtype=dtype))
     for module, training in modes:
         module.training = training
     return tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else None

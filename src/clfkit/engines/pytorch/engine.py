@@ -182,21 +182,21 @@ def build_model(setup: EngineSetup, outputs: int, device: torch.device = CPU) ->
     component = setup.model if setup.fresh and setup.train is not None else _without_weights(setup.model)
     with torch.random.fork_rng(devices=[]), refusals(f"model {component.name!r}", setup.spec):
         torch.default_generator.manual_seed(rng.key(setup.seed, "weights"))
-        model = as_module(models.build(component, setup.spec, outputs), setup.seed)
+        model = as_module(models.build(component, setup.spec, outputs), setup.seed, dtype_of(setup))
         shape = shape_of_outputs(model, setup.spec)
         if shape != (2, outputs):
             raise ModelError(
                 f"model {component.name!r} must return logits (N, {outputs}); for 2 samples of shape "
                 f"{setup.spec.shape} it returns {shape or 'no tensor'}"
             )
-        return model.to(device, dtype_of(setup)).train()
+        return model.to(device).train()
 
 
-def as_module(model: Plan | nn.Module, seed: int) -> nn.Module:
+def as_module(model: Plan | nn.Module, seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
     """A plan as a module with the first weights that it has on every engine; a module as it is."""
     if isinstance(model, nn.Module):
-        return model
-    module = nn.Sequential(*as_modules(model.layers))
+        return model.to(dtype)
+    module = nn.Sequential(*as_modules(model.layers)).to(dtype)
     arrays = model.first_arrays(rng.generator(seed, "weights"))
     module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return module

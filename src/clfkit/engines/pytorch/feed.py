@@ -26,7 +26,7 @@ class Normalizer:
         self._exact_mean = torch.tensor(spec.mean, dtype=torch.float64, device=exact).reshape(shape)
         self._exact_std = torch.tensor(spec.std, dtype=torch.float64, device=exact).reshape(shape)
         self._mean = torch.tensor(spec.mean, dtype=dtype, device=device).reshape(shape)
-        self._scale = (1 / torch.tensor(spec.std, dtype=torch.float64)).to(torch.float32).to(device).reshape(shape)
+        self._scale = (1 / torch.tensor(spec.std, dtype=torch.float64)).to(dtype).to(device).reshape(shape)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if inputs.dtype == torch.uint8:

@@ -61,6 +61,7 @@ class ScratchEngine:
             if self._setup.clip_norm is not None:
                 clip_norm(network.gradient, self._setup.clip_norm)
             self.penalty.apply(network.weights[:decayed], network.gradient[:decayed], lr)
+            self._rule.steps += 1
             self._rule.update(network.weights, network.gradient, lr)
         return StepResult(total, weight, correct, len(indices))
 

@@ -31,4 +31,4 @@ class UpdateRule(ABC):
 
     @abstractmethod
     def update(self, w: Array, g: Array, lr: float) -> None:
-        """One step w ← w - … with learning rate η = lr. g may be overwritten."""
+        """Step number `steps`, from 1 on: w ← w - … with learning rate η = lr. g may be overwritten."""

@@ -28,7 +28,6 @@ class Adam(UpdateRule):
 
     def update(self, w: Array, g: Array, lr: float) -> None:
         m, v = self.state["exp_avg"], self.state["exp_avg_sq"]
-        self.steps += 1
         square = np.multiply(g, g, out=self.spare)
         square *= 1 - self.beta2
         v *= self.beta2
