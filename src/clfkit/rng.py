@@ -19,3 +19,24 @@ def key(seed: int, purpose: str, *position: int) -> int:
 def generator(seed: int, purpose: str, *position: int) -> np.random.Generator:
     """A NumPy generator that starts at `key(seed, purpose, *position)`."""
     return np.random.Generator(np.random.PCG64(key(seed, purpose, *position)))
+
+
+class Restartable:
+    """A generator that can be put at the start of the stream of any key, faster than a new one is made.
+
+    The three words of SFC64's state come from a hash of the key, so that streams of neighbouring keys have nothing in
+    common; the fourth is a counter from 1 on, as in NumPy's own seeding.
+    """
+
+    def __init__(self) -> None:
+        self._bits = np.random.SFC64(0)
+        self._state = self._bits.state
+        self.generator = np.random.Generator(self._bits)
+
+    def restart(self, key: int) -> None:
+        """Put `generator` at the start of the stream of `key`."""
+        digest = hashlib.blake2b(key.to_bytes(8, "little"), digest_size=24).digest()
+        words = self._state["state"]["state"]
+        words[:3] = np.frombuffer(digest, "<u8")
+        words[3] = 1
+        self._bits.state = self._state

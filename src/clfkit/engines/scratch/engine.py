@@ -41,7 +41,7 @@ class ScratchEngine:
         self._columns = Columns(setup.spec, Memory(dtype))
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._rule: UpdateRule | None = None
-        self._idle = np.random.default_rng(0)  # for networks that draw nothing
+        self._random = rng.Restartable()
         if setup.train is not None:  # whoever only predicts keeps the threads of their program
             self.decisions["threads"] = _limit_threads(choose_threads(setup, self.parameters))
             _refuse_lone_sample(setup, len(setup.train))
@@ -53,11 +53,12 @@ class ScratchEngine:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._rule is not None, "this engine was built without train samples"
         network, decayed = self.network, self.network.decayed
-        generator = np.random.Generator(np.random.SFC64(key)) if network.random else self._idle
+        if network.random:
+            self._random.restart(key)
         with np.errstate(all="ignore"):  # the trainer looks at the losses and says it in plain words
             x, labels = self._train.batch(indices)
             weight = self.loss.weight(labels)
-            total, correct = self._differentiate(x, labels, weight, generator)
+            total, correct = self._differentiate(x, labels, weight)
             if self._setup.clip_norm is not None:
                 clip_norm(network.gradient, self._setup.clip_norm)
             self.penalty.apply(network.weights[:decayed], network.gradient[:decayed], lr)
@@ -65,27 +66,23 @@ class ScratchEngine:
             self._rule.update(network.weights, network.gradient, lr)
         return StepResult(total, weight, correct, len(indices))
 
-    def _differentiate(
-        self, x: Array, labels: IndexArray, weight: float, generator: np.random.Generator
-    ) -> tuple[float, int]:
+    def _differentiate(self, x: Array, labels: IndexArray, weight: float) -> tuple[float, int]:
         """Summed loss and hits of a batch; its gradient is in the network, from `accumulate` pieces in turn."""
         count, pieces = len(labels), self._setup.accumulate
         if pieces == 1:
-            return self._one_piece(x, labels, weight, generator)
+            return self._one_piece(x, labels, weight)
         size, gradient = -(-count // pieces), np.zeros_like(self.network.gradient)
         total, correct = 0.0, 0
         for start in range(0, count, size):
             part = slice(start, start + size)
-            loss, hits = self._one_piece(np.ascontiguousarray(x[..., part]), labels[part], weight, generator)
+            loss, hits = self._one_piece(np.ascontiguousarray(x[..., part]), labels[part], weight)
             total, correct = total + loss, correct + hits
             gradient += self.network.gradient
         self.network.gradient[...] = gradient
         return total, correct
 
-    def _one_piece(
-        self, x: Array, labels: IndexArray, weight: float, generator: np.random.Generator
-    ) -> tuple[float, int]:
-        logits = self.network.forward(x, generator)
+    def _one_piece(self, x: Array, labels: IndexArray, weight: float) -> tuple[float, int]:
+        logits = self.network.forward(x, self._random.generator)
         total = self.loss.forward(logits, labels)
         self.network.backward(self.loss.backward(1 / weight))
         return total, self._hits(logits, labels)

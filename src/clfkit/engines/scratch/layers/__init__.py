@@ -16,8 +16,8 @@ class Layer:
 
     Samples stand last: x is (features, N) or (channels, height, width, N), one column a sample, as in the formulas
     of textbooks (W x + b). It is also the fast order: every operation runs along the samples, which lie side by side.
-    Gradients are those of the mean loss L of the batch: dout = ∂L/∂out has the shape of out.
-    No layer changes the arrays that it is given.
+    Gradients are those of the mean loss L of the batch: dout = ∂L/∂out has the shape of out. A layer never changes
+    the x that it is given; the gradient is its own, and dx may be written over it.
     """
 
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({})
@@ -26,7 +26,7 @@ class Layer:
     decayed: ClassVar[frozenset[str]] = frozenset()
     """Which of these are weights that a penalty pulls to zero; biases and scales are not."""
 
-    random = False
+    random: ClassVar[bool] = False
     """Whether `forward` draws random numbers."""
 
     def __init__(self, memory: Memory) -> None:

@@ -23,17 +23,20 @@ class Dropout(Layer):
 
     def __init__(self, layer: plan.Dropout, memory: Memory) -> None:
         super().__init__(memory)
-        self.kept = min(max(round((1 - layer.rate) * STEPS), 1), STEPS - 1)
+        kept = min(max(round((1 - layer.rate) * STEPS), 1), STEPS - 1)
+        self.kept, self.factor = np.uint16(kept), np.array(STEPS / kept, memory.dtype)
 
     def forward(self, x: Array, generator: np.random.Generator) -> Array:
         bits = generator.bit_generator.random_raw(-(-x.size // 4)).view(np.uint16)  # four numbers of 16 bits each
-        kept = np.less(bits[: x.size].reshape(x.shape), np.uint16(self.kept))
-        self.mask = np.multiply(kept, STEPS / self.kept, out=self.memory("mask", x.shape))
-        return np.multiply(x, self.mask, out=self.memory("out", x.shape))
+        kept = np.less(bits[: x.size].reshape(x.shape), self.kept)
+        self.mask = np.multiply(kept, self.factor, out=self.memory("mask", x.shape))
+        out: Array = np.multiply(x, self.mask, out=self.memory("out", x.shape))
+        return out
 
     def infer(self, x: Array) -> Array:
         return x
 
     def backward(self, gradient: Array) -> Array:
         """dx = m dout: what was left out has no part in the loss, what was kept counted 1 / (1 - rate) times."""
-        return np.multiply(gradient, self.mask, out=self.memory("dx", gradient.shape))
+        dx: Array = np.multiply(gradient, self.mask, out=gradient)
+        return dx

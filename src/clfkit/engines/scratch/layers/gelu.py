@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from clfkit.engines.scratch.layers import Fixed
@@ -21,11 +23,10 @@ class GELU(Fixed):
 
     def backward(self, gradient: Array) -> Array:
         """dx = (Φ(x) + x φ(x)) dout, by the product rule; φ = Φ' = e^(-x²/2) / √(2π)."""
-        dx = np.multiply(self.x, self.x, out=self.memory("dx", gradient.shape))
-        dx *= -0.5
-        np.exp(dx, out=dx)
-        dx *= self.x
-        dx *= 1 / np.sqrt(2 * np.pi)
-        dx += self.share
-        dx *= gradient
-        return dx
+        slope = np.multiply(self.x, self.x, out=self.memory("slope", gradient.shape))
+        slope *= -0.5
+        np.exp(slope, out=slope)
+        slope *= self.x
+        slope *= 1 / math.sqrt(2 * math.pi)
+        slope += self.share
+        return np.multiply(gradient, slope, out=gradient)

@@ -23,7 +23,7 @@ class LeakyReLU(Fixed):
         slope = self.memory("slope", gradient.shape)
         np.multiply(self.x > 0, 1 - SLOPE, out=slope)
         slope += SLOPE
-        return np.multiply(gradient, slope, out=slope)
+        return np.multiply(gradient, slope, out=gradient)
 
     def branches(self) -> Array:
         return self.x > 0

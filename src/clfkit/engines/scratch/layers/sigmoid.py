@@ -29,7 +29,6 @@ class Sigmoid(Fixed):
 
         σ' = e⁻ˣ / (1 + e⁻ˣ)² = σ (1 - σ), since e⁻ˣ / (1 + e⁻ˣ) = 1 - σ.
         """
-        dx = np.subtract(1, self.out, out=self.memory("dx", gradient.shape))
-        dx *= self.out
-        dx *= gradient
-        return dx
+        slope = np.subtract(1, self.out, out=self.memory("slope", gradient.shape))
+        slope *= self.out
+        return np.multiply(gradient, slope, out=gradient)

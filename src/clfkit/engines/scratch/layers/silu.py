@@ -19,9 +19,8 @@ class SiLU(Fixed):
 
     def backward(self, gradient: Array) -> Array:
         """dx = (σ + x σ (1 - σ)) dout, by the product rule with σ' = σ (1 - σ); that is σ (1 + x (1 - σ))."""
-        dx = np.subtract(1, self.gate, out=self.memory("dx", gradient.shape))
-        dx *= self.x
-        dx += 1
-        dx *= self.gate
-        dx *= gradient
-        return dx
+        slope = np.subtract(1, self.gate, out=self.memory("slope", gradient.shape))
+        slope *= self.x
+        slope += 1
+        slope *= self.gate
+        return np.multiply(gradient, slope, out=gradient)

@@ -20,10 +20,9 @@ class Tanh(Fixed):
 
         With tanh = sinh / cosh, the quotient rule gives tanh' = (cosh² - sinh²) / cosh² = 1 - tanh².
         """
-        dx = np.multiply(self.out, self.out, out=self.memory("dx", gradient.shape))
-        np.subtract(1, dx, out=dx)
-        dx *= gradient
-        return dx
+        slope = np.multiply(self.out, self.out, out=self.memory("slope", gradient.shape))
+        np.subtract(1, slope, out=slope)
+        return np.multiply(gradient, slope, out=gradient)
 
 
 class ElementaryTanh(Tanh):

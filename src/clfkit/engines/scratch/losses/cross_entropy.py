@@ -22,6 +22,7 @@ class CrossEntropy(ScratchLoss):
     def __init__(self, classes: int, label_smoothing: float, weights: Array | None) -> None:
         super().__init__(weights)
         self.outputs = classes
+        self.labels: IndexArray = np.empty(0, np.int64)
         self.smoothing = label_smoothing
 
     def allocate(self, memory: Memory) -> None:
@@ -33,9 +34,9 @@ class CrossEntropy(ScratchLoss):
         shifted = np.subtract(logits, np.maximum.reduce(logits, axis=0), out=self.memory("shifted", shape))
         self.exponentials = np.exp(shifted, out=self.memory("exponentials", shape))
         self.sums = np.add.reduce(self.exponentials, axis=0)
-        self.labels = labels
-        self.at = labels * count  # where each sample's own class stands in the flat logits
-        self.at += np.arange(count)
+        if labels is not self.labels:  # a full batch has the same ones in every step
+            self.labels = labels
+            self.at = labels * count + np.arange(count)  # where each sample's own class stands in the flat logits
         logarithms = np.log(self.sums)
         surprise = logarithms - shifted.ravel().take(self.at)
         if self.weights is not None:
