@@ -9,7 +9,7 @@ import numpy as np
 from clfkit.components import datasets
 from clfkit.data.bundle import ClassMap, Dataset, IndexArray, Part
 from clfkit.data.images import PixelArray
-from clfkit.data.sources._torchvision_readers import provide
+from clfkit.data.sources._download import provide
 from clfkit.errors import DataError
 from clfkit.vision import torchvision
 
@@ -26,7 +26,8 @@ MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 def cifar10(seed: int, *, root: str = "data", download: bool = True) -> Dataset:
     """50,000 colour photographs to train on and 10,000 to test, uint8 (N, 3, 32, 32).
 
-    The binary release is read: the usual one for Python is a pickle, and nothing is unpickled here.
+    The binary release is read: the usual one for Python is a pickle, and nothing is unpickled here. Only a download
+    needs torchvision, and with it torch.
 
     Source: Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html, 2009.
 

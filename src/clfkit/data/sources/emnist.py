@@ -10,7 +10,7 @@ import numpy as np
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
-from clfkit.data.sources._torchvision_readers import read
+from clfkit.data.sources._mnist_files import read
 
 _CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"  # the other small letters look like their capitals

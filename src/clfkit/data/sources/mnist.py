@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
-from clfkit.data.sources._torchvision_readers import read
+from clfkit.data.sources._mnist_files import read
 
 CLASSES = tuple("0123456789")
 
