@@ -144,16 +144,16 @@ def record(epoch: int) -> EpochRecord:
 
 def test_history_grows_and_is_replaced(run: RunDirectory) -> None:
     assert run.history() == ()
-    run.append_history(record(1))
-    run.append_history(record(2))
+    run.append_history([record(1)])
+    run.append_history([record(2)])
     assert run.history() == (record(1), record(2))
     run.write_history((record(1),))
-    run.append_history(record(2))
+    run.append_history([record(2)])
     assert run.history() == (record(1), record(2))
 
 
 def test_damaged_history_is_an_expected_error(run: RunDirectory) -> None:
-    run.append_history(record(1))
+    run.append_history([record(1)])
     with (run.path / "history.jsonl").open("a") as file:
         file.write('{"epoch": 2, "st')
     with pytest.raises(RunError, match=r"history\.jsonl cannot be read"):
@@ -292,7 +292,7 @@ def test_full_disk_is_an_expected_error_for_every_file_of_a_run(
     for method in ("open", "mkdir", "unlink"):
         monkeypatch.setattr(Path, method, full)
     for change in (
-        lambda: run.append_history(record(1)),
+        lambda: run.append_history([record(1)]),
         lambda: run.append_step_losses(np.zeros(1), 0),
         lambda: run.plot_path("curves", "png"),
         run.discard_results,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +29,9 @@ from clfkit.resuming import how_far, refuse_changes, same_moments
 from clfkit.run import RunDirectory
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Observer, Snapshot, Trainer
+
+SECONDS_BETWEEN_WRITES = 0.2
+"""How long the files of a run may lag behind; a checkpoint always brings them up to date."""
 
 
 class Listener(Observer, Protocol):
@@ -93,9 +97,12 @@ class RunMemory:
     bundle: DataBundle
     class_counts: tuple[int, ...]
     saved_best: int = 0
+    _pending: list[tuple[EpochRecord, Totals]] = field(default_factory=list)
+    _written_at: float = 0.0
 
     def save(self, snapshot: Snapshot) -> None:
         """Write the last checkpoint, and the best one if it is another since the last time."""
+        self.flush()
         state, records = snapshot.state, snapshot.records
         if snapshot.best is not None and state.best_epoch != self.saved_best:
             record = records[state.best_epoch - 1]
@@ -108,9 +115,19 @@ class RunMemory:
         )
 
     def record(self, record: EpochRecord, totals: Totals) -> None:
-        """Write what an epoch gave."""
-        self.run.append_history(record)
-        self.run.append_step_losses(totals.step_losses, record.step - len(totals.loss))
+        """Write what an epoch gave, together with others where epochs are shorter than files take to open."""
+        self._pending.append((record, totals))
+        if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        if self._pending:
+            first, totals = self._pending[0]
+            self.run.append_history([record for record, _ in self._pending])
+            losses = np.concatenate([each.step_losses for _, each in self._pending])
+            self.run.append_step_losses(losses, first.step - len(totals.loss))
+        self._pending, self._written_at = [], time.monotonic()
 
     def checkpoint(
         self, state: TrainState, records: tuple[EpochRecord, ...], model: dict[str, np.ndarray[Any, Any]]
@@ -227,6 +244,7 @@ class _Session:
             state = trainer.fit(self.listener.on_signal)
         finally:
             self.listener.on_stop()
+            self.memory.flush()
         if state.stopped_early:
             self.listener.say(f"stopped early after epoch {state.epoch}: no improvement")
 

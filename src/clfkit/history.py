@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from clfkit.storage import without_nan
 
 
 class EpochRecord(BaseModel):
@@ -36,8 +33,8 @@ class EpochRecord(BaseModel):
         return found
 
     def line(self) -> str:
-        """As a line of JSON."""
-        return json.dumps(without_nan(self.model_dump(by_alias=True)))
+        """As a line of JSON; NaN, which JSON lacks, becomes null."""
+        return self.model_dump_json(by_alias=True)
 
 
 def read_records(lines: Iterable[str]) -> tuple[EpochRecord, ...]:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,11 +137,11 @@ class RunDirectory:
         """Replace history.jsonl, as a resumed run does."""
         write_atomically(self.path / "history.jsonl", as_lines(records))
 
-    def append_history(self, record: EpochRecord) -> None:
-        """Add one line to history.jsonl."""
+    def append_history(self, records: Sequence[EpochRecord]) -> None:
+        """Add lines to history.jsonl."""
         path = self.path / "history.jsonl"
-        with changing(path), path.open("a", encoding="utf-8") as file:
-            file.write(record.line() + "\n")
+        with changing(path), path.open("ab") as file:
+            file.write(as_lines(records))
 
     def history(self) -> tuple[EpochRecord, ...]:
         """The records of all finished epochs. Raises RunError for a damaged file."""

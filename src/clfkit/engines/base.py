@@ -69,6 +69,8 @@ class Totals:
         )  # fmt: skip
 
     def __add__(self, other: Totals) -> Totals:
+        if not len(self.loss):
+            return other
         mine, theirs = self.arrays(), other.arrays()
         return Totals.of({name: np.concatenate([mine[name], theirs[name]]) for name in mine})
 
