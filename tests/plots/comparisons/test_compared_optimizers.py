@@ -165,8 +165,9 @@ def test_other_differences_are_drawn_and_said() -> None:
     assert len(figure.axes[0].get_lines()) == 3
 
 
-def test_other_samples_are_said() -> None:
-    other = ran(ADAM, more="seed: 5")
+@pytest.mark.parametrize("options", [{"more": "seed: 5"}, {"data": "{name: blobs, seed: 5}"}], ids=str)
+def test_other_samples_of_the_same_dataset_are_said(options: dict[str, str]) -> None:
+    other = ran(ADAM, **options)
     other = dataclasses.replace(other, checkpoint=dataclasses.replace(other.checkpoint, fingerprint="other"))
     with pytest.warns(UnlikeRuns, match="their samples or split"):
         figure_of(ran(SGD), other)
