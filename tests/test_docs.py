@@ -33,7 +33,7 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
         (tmp_path / f"part{number}.py").write_text(code)
         plugins += ["--plugin", str(tmp_path / f"part{number}.py")]
-    assert len(plugins) == 8
+    assert len(plugins) == 10
     config = tmp_path / "own.yaml"
     config.write_text(
         "name: own\ndata: {name: rings, samples: 200}\nmodel: logistic\n"
@@ -45,6 +45,9 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     metrics = json.loads(done.stdout)["metrics"]
     assert metrics["error_rate"] == pytest.approx(1 - metrics["accuracy"])
     assert (tmp_path / "own/a/plots/confidence.png").is_file()
+    command = [sys.executable, "-m", "clfkit", "plot", "last_accuracy", "own/a", *plugins]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "last_accuracy.png").is_file()
 
     net = re.search(r"```python\n# my_net.py\n(.*?)```", readme, re.DOTALL)
     assert net

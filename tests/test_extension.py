@@ -111,8 +111,22 @@ def losses_drawn(classifier):
     figure.subplots().plot([record.train_loss for record in classifier.records])
     return figure
 ''',
+    "plots/comparisons/last_losses.py": '''
+"""Last losses as bars."""
+from clfkit.components import comparisons
+
+
+@comparisons.register("last_losses")
+def last_losses(classifiers):
+    """Train loss at the end of each run."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().bar(range(len(classifiers)), [each.records[-1].train_loss for each in classifiers])
+    return figure
+''',
 }
-NAMES = {"stripes", "quadratic", "signed", "halving", "mistakes", "losses_drawn"}
+NAMES = {"stripes", "quadratic", "signed", "halving", "mistakes", "losses_drawn", "last_losses"}
 
 EXPERIMENT = """
 name: extended
@@ -134,7 +148,7 @@ def run(*arguments: object, package: Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package with six files more and no other change."""
+    """A copy of the package with seven files more and no other change."""
     package = tmp_path_factory.mktemp("copy") / "clfkit"
     shutil.copytree(Path(clfkit.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in FILES.items():
@@ -155,6 +169,8 @@ def test_new_files_take_part_in_everything(extended: Path, tmp_path: Path) -> No
     assert evaluation["metrics"]["mistakes"] == wrong
     assert set(evaluation["classes"]) == {"even", "odd"}
     assert (folder / "plots" / "losses_drawn.png").stat().st_size > 1000
+    run("plot", "last_losses", folder, package=extended, cwd=tmp_path)
+    assert (tmp_path / "last_losses.png").stat().st_size > 1000
 
 
 def test_new_files_are_listed_with_their_options(extended: Path, tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ optimizers: Registry[OptimizerOptions] = Registry(
 schedules: Registry[ScheduleOptions] = Registry("schedule", "clfkit.schedules", ScheduleOptions, default="constant")
 metrics: Registry[NoOptions] = Registry("metric", "clfkit.metrics", NoOptions)
 plots: Registry[NoOptions] = Registry("plot", "clfkit.plots", NoOptions)
+comparisons: Registry[NoOptions] = Registry("comparison", "clfkit.plots.comparisons", NoOptions)
 
 ALL: Mapping[str, Registry[Any]] = {
     "datasets": datasets,
@@ -95,5 +96,6 @@ ALL: Mapping[str, Registry[Any]] = {
     "schedules": schedules,
     "metrics": metrics,
     "plots": plots,
+    "comparisons": comparisons,
 }
 """Every registry under the plural that `clfkit list` takes."""

@@ -39,7 +39,7 @@ def clfkit(
 app.command("train", epilog="Example:  clfkit train configs/mnist.yaml --set train.epochs=2")(train.train)
 app.command("eval", epilog="Example:  clfkit eval --checkpoint latest --split valid")(eval.evaluate)
 app.command("predict", epilog="Example:  clfkit predict --checkpoint outputs/mnist/RUN digit.png")(predict.predict)
-app.command("plot", epilog="Example:  clfkit plot curves --checkpoint latest")(plot.plot)
+app.command("plot", epilog="Example:  clfkit plot curves latest, or  clfkit plot optimizers RUN RUN …")(plot.plot)
 app.command("plot-boundary", epilog="Example:  clfkit plot-boundary --checkpoint latest --out boundary.png")(
     plot.plot_boundary
 )

@@ -21,7 +21,7 @@ def list_components(
     ] = None,
     plugin: Plugins = [],
 ) -> None:
-    """List the components that a config can name."""
+    """List the components of every kind, with what each is in a line."""
     kinds = [_plural(kind)] if kind else list(ALL)
     for position, plural in enumerate(kinds):
         registry = ALL[plural]

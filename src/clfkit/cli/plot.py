@@ -1,33 +1,54 @@
-"""clfkit plot: draw a figure of a trained model."""
+"""clfkit plot: draw a figure of a trained model, or of several."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clfkit.cli.arguments import CheckpointSource, Plugins
-from clfkit.cli.terminal import say
-from clfkit.components import plots
-from clfkit.errors import UsageError
+from clfkit.cli.terminal import complain, say
+from clfkit.components import comparisons, plots
+from clfkit.errors import UnknownName, UsageError
+from clfkit.options import closest, meant, shown
 
 if TYPE_CHECKING:
-    from clfkit.registry import Component
+    from matplotlib.figure import Figure
+
+    from clfkit.registry import Component, Registry
 
 PlotFile = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="Where to write (.png, .svg, .pdf); by default the run's plots folder."),
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="Where to write (.png, .svg, .pdf); by default the run's plots folder, for a comparison this folder.",
+    ),
 ]
 Root = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")]
 
 
 def plot(
     name: Annotated[
-        str, typer.Argument(metavar="PLOT", help="Which one; see `clfkit list plots`.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="NAME", help="Which one; see `clfkit list plots` and `clfkit list comparisons`.", show_default=False
+        ),
     ],
-    checkpoint: CheckpointSource,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Run directory, checkpoint folder, or `latest`; several for a comparison.",
+            show_default=False,
+        ),
+    ] = [],
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", metavar="RUN", help="The same as RUN.", show_default=False)
+    ] = None,
     out: PlotFile = None,
     options: Annotated[
         list[str],
@@ -36,16 +57,19 @@ def plot(
     root: Root = Path("outputs"),
     plugin: Plugins = [],
 ) -> None:
-    """Draw a figure of a trained model."""
-    from clfkit.document import parse_value
-
-    values = {}
-    for text in options:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--set {text}: must look like option=value")
-        values[key] = parse_value(value, f"--set {text}")
-    _draw(_component(name, values), checkpoint, out, root)
+    """Draw a figure of a trained model, or one that compares several."""
+    registry = _registry(name)
+    component = _component(registry, name, _options(options))
+    sources = [*runs, *([] if checkpoint is None else [checkpoint])]
+    if not sources:
+        raise UsageError(f"{registry.kind} {name!r} needs a run: clfkit plot {name} RUN, or `latest` for RUN")
+    if registry is comparisons:
+        _draw_comparison(component, sources, out, root)
+    elif len(sources) > 1:
+        several = ", ".join(comparisons.names())
+        raise UsageError(f"plot {name!r} draws one run, not {len(sources)}; these compare several: {several}")
+    else:
+        _draw(component, sources[0], out, root)
 
 
 def plot_boundary(
@@ -60,26 +84,48 @@ def plot_boundary(
 ) -> None:
     """Draw the decision boundary on train and test data, before and after training."""
     chosen = {"features": tuple(name.strip() for name in features.split(","))} if features else {}
-    _draw(_component("boundary", chosen), checkpoint, out, root)
+    _draw(_component(plots, "boundary", chosen), checkpoint, out, root)
 
 
-def _component(name: str, options: Mapping[str, Any]) -> Component[Any]:
+def _registry(name: str) -> Registry[Any]:
+    """Where a figure of that name is registered. Raises UnknownName, which lists both kinds."""
+    for registry in (plots, comparisons):
+        if name in registry.names():
+            return registry
+    every = [*plots.names(), *comparisons.names()]
+    kinds = f"plots of one run: {', '.join(plots.names())}; comparisons of several: {', '.join(comparisons.names())}"
+    raise UnknownName(f"unknown plot {shown(name)}; {meant(name, every) if closest(name, every) else kinds}")
+
+
+def _options(texts: Sequence[str]) -> dict[str, Any]:
+    """`option=value` of each `--set`. Raises UsageError."""
+    from clfkit.document import parse_value
+
+    values = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text}: must look like option=value")
+        values[key] = parse_value(value, f"--set {text}")
+    return values
+
+
+def _component(registry: Registry[Any], name: str, options: Mapping[str, Any]) -> Component[Any]:
     """A plot with its options. Raises UsageError with all that is wrong."""
     from pydantic import ValidationError
 
-    plots.entry(name)
     try:
-        return plots.parse({**options, "name": name})
+        return registry.parse({**options, "name": name})
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, line['loc']))}: {line['msg']}" for line in error.errors()]
         raise UsageError("; ".join(faults)) from None
 
 
-def _draw(component: Component[Any], checkpoint: str, out: Path | None, root: Path) -> None:
+def _draw(component: Component[Any], source: str, out: Path | None, root: Path) -> None:
     from clfkit.classifier import load
-    from clfkit.plots import FORMATS, draw, save
+    from clfkit.plots import FORMATS, draw
 
-    classifier = load(checkpoint, root)
+    classifier = load(source, root)
     figure = draw(component, classifier)
     if out is not None:
         paths = [out]
@@ -87,5 +133,29 @@ def _draw(component: Component[Any], checkpoint: str, out: Path | None, root: Pa
         paths = [classifier.run.plot_path(component.name, suffix) for suffix in FORMATS]
     else:
         paths = [Path(f"{component.name}.png")]
+    _write(figure, paths)
+
+
+def _draw_comparison(component: Component[Any], sources: Sequence[str], out: Path | None, root: Path) -> None:
+    """Draw several runs; since none of them owns the figure, it goes into the current folder."""
+    from clfkit.classifier import load
+    from clfkit.plots import FORMATS
+    from clfkit.plots.comparisons import UnlikeRuns, compare
+
+    classifiers = [load(source, root) for source in sources]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnlikeRuns)
+        figure = compare(component, classifiers)
+    for warning in caught:
+        if issubclass(warning.category, UnlikeRuns):
+            complain(f"note: {warning.message}")
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    _write(figure, [out] if out else [Path(f"{component.name}.{suffix}") for suffix in FORMATS])
+
+
+def _write(figure: Figure, paths: Sequence[Path]) -> None:
+    from clfkit.plots import save
+
     for path in paths:
         say(str(save(figure, path)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clfkit.classifier import Classifier
 from clfkit.components import NoOptions, plots
 from clfkit.errors import ClfkitError
-from clfkit.registry import Component
+from clfkit.registry import Component, Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,17 +28,24 @@ def suitable(classifier: Classifier) -> list[str]:
 
 def draw(component: Component[NoOptions], classifier: Classifier) -> Figure:
     """The figure of that name. Raises NothingToDraw, DataError."""
-    entry = plots.entry(component.name)
-    if entry.inputs not in (None, classifier.spec.inputs):
-        kind = classifier.spec.inputs
-        raise NothingToDraw(
-            f"plot {component.name!r} needs {entry.inputs} data, and this model was trained on {kind} data"
-        )
+    check_inputs(plots, component, [classifier])
     from clfkit.plots.style import styled
 
     with styled():
         figure: Figure = plots.build(component, classifier)
     return figure
+
+
+def check_inputs(
+    registry: Registry[NoOptions], component: Component[NoOptions], classifiers: Sequence[Classifier]
+) -> None:
+    """Insist that a figure is for the kind of data that the models were trained on. Raises NothingToDraw."""
+    needed = registry.entry(component.name).inputs
+    for kind in (classifier.spec.inputs for classifier in classifiers):
+        if needed not in (None, kind):
+            raise NothingToDraw(
+                f"{registry.kind} {component.name!r} needs {needed} data, and this model was trained on {kind} data"
+            )
 
 
 def save(figure: Figure, path: Path) -> Path:
