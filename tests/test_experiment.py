@@ -15,6 +15,7 @@ from clfkit.experiment import resume_run
 from clfkit.progress import Quiet
 from clfkit.resuming import resumable_run
 from clfkit.run import RunDirectory
+from clfkit.train_options import TrainOptions
 
 
 def weights(run: RunDirectory, kind: str = "last") -> bytes:
@@ -110,8 +111,8 @@ def test_listener_hears_of_every_step_and_epoch(laboratory: Any) -> None:
         def say(self, message: str) -> None:
             self.entries.append(message)
 
-        def on_start(self, step: int, steps: int, epochs: int) -> None:
-            self.entries.append(("start", step, steps, epochs))
+        def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
+            self.entries.append(("start", step, steps, train.epochs))
 
         def on_step(self, step: int) -> None:
             self.entries.append(step)

@@ -28,6 +28,7 @@ from clfkit.plots import NothingToDraw, draw_all, suitable
 from clfkit.resuming import how_far, refuse_changes, same_moments
 from clfkit.run import RunDirectory
 from clfkit.schedules import build_schedule
+from clfkit.train_options import TrainOptions
 from clfkit.trainer import Observer, Snapshot, Trainer
 
 SECONDS_BETWEEN_WRITES = 0.2
@@ -40,7 +41,7 @@ class Listener(Observer, Protocol):
     def say(self, message: str) -> None:
         """One line of news."""
 
-    def on_start(self, step: int, steps: int, epochs: int) -> None:
+    def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
         """Before the first step: `step` of `steps` are done already when a run is resumed."""
 
     def on_signal(self, number: int) -> None:
@@ -239,7 +240,7 @@ class _Session:
     def _train(self) -> None:
         trainer = self.trainer
         total = trainer.batches.per_epoch * self.config.train.epochs
-        self.listener.on_start(trainer.state.step, total, self.config.train.epochs)
+        self.listener.on_start(trainer.state.step, total, self.config.train)
         try:
             state = trainer.fit(self.listener.on_signal)
         finally:

@@ -10,6 +10,7 @@ from clfkit.history import EpochRecord
 
 if TYPE_CHECKING:
     from clfkit.experiment import Listener
+    from clfkit.train_options import TrainOptions
 
 
 BAR_FORMAT = "{desc}  {percentage:3.0f}% |{bar:16}| {rate_fmt}, {remaining} left{postfix}"
@@ -22,7 +23,7 @@ class Quiet:
     def say(self, message: str) -> None:
         """Nothing."""
 
-    def on_start(self, step: int, steps: int, epochs: int) -> None:
+    def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
         """Nothing."""
 
     def on_step(self, step: int) -> None:
@@ -39,27 +40,33 @@ class Quiet:
 
 
 class Lines(Quiet):
-    """One plain line an epoch."""
+    """One plain line an epoch, or every `log_every` epochs."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.epochs = 0
+        self.log_every = 1
+        self.seconds = 0.0
 
     def say(self, message: str) -> None:
         """One line."""
         print(message, file=self.stream, flush=True)
 
-    def on_start(self, step: int, steps: int, epochs: int) -> None:
-        """Remember how many epochs there will be."""
-        self.epochs = epochs
+    def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
+        """Remember how many epochs there will be, and how often to speak."""
+        self.epochs, self.log_every = train.epochs, train.log_every
 
     def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
-        """Losses, accuracies, rate and time of the epoch."""
+        """Losses, accuracies and rate of the epoch, if it is one to speak of, and the time since the last such line."""
+        self.seconds += record.seconds
+        if record.epoch % self.log_every and record.epoch != self.epochs:
+            return
         width = len(str(self.epochs))
         self.say(
             f"epoch {record.epoch:>{width}}/{self.epochs}  {summary(record)}  lr {record.lr:.3g}  "
-            f"{record.seconds:.1f} s" + ("  best" if best else "")
+            f"{self.seconds:.1f} s" + ("  best" if best else "")
         )
+        self.seconds = 0.0
 
     def on_signal(self, number: int) -> None:
         """Say that the wish was heard."""
@@ -79,15 +86,15 @@ class Bar(Lines):
         else:
             self._bar.write(message, file=self.stream)
 
-    def on_start(self, step: int, steps: int, epochs: int) -> None:
+    def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
         """Open the bar."""
         from tqdm import tqdm
 
-        super().on_start(step, steps, epochs)
+        super().on_start(step, steps, train)
         self._line_at = time.monotonic()
         self._bar = tqdm(
             total=steps, initial=step, unit=" steps", file=self.stream, dynamic_ncols=True, leave=False,
-            desc=f"epoch {step * epochs // steps + 1}/{epochs}", mininterval=0.1, smoothing=0.1, bar_format=BAR_FORMAT,
+            desc=f"epoch {step * self.epochs // steps + 1}/{self.epochs}", mininterval=0.1, smoothing=0.1, bar_format=BAR_FORMAT,
         )  # fmt: skip
 
     def on_step(self, step: int) -> None:
@@ -97,7 +104,7 @@ class Bar(Lines):
     def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
         """Show the epoch's figures behind the bar; keep its line if the last kept one is some seconds old."""
         now = time.monotonic()
-        if now - self._line_at > SECONDS_BETWEEN_LINES or record.epoch == self.epochs:
+        if self.log_every > 1 or now - self._line_at > SECONDS_BETWEEN_LINES or record.epoch == self.epochs:
             super().on_epoch_end(record, best)
             self._line_at = now
         self._bar.set_description_str(f"epoch {min(record.epoch + 1, self.epochs)}/{self.epochs}", refresh=False)

@@ -60,6 +60,9 @@ class TrainOptions(Options):
     checkpoint_every: CheckpointEvery = Field(
         CheckpointEvery(epochs=1), description="how often the state of training is written"
     )
+    log_every: PositiveInt = Field(
+        1, description="epochs from one line on the screen to the next; history.jsonl has them all"
+    )
     clip_norm: PositiveFloat | None = Field(None, description="largest allowed norm of the whole gradient")
     accumulate: PositiveInt = Field(
         1, description="pieces that one batch is worked through in: the same step with less memory"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from pydantic import ValidationError
 
 from clfkit.components import datasets
@@ -103,3 +104,16 @@ def test_digits() -> None:
     assert np.asarray(made.inputs).max() == 255
     assert made.classes.names == tuple("0123456789")
     assert load_bundle(datasets.parse("digits"), seed=0).spec.inputs == "image"
+
+
+def test_separate_spirals_leave_the_train_points_as_they_are() -> None:
+    alone = make("spiral", points=20)
+    apart = make("spiral", points=20, valid_points=5, test_points=30)
+    sizes = {part: len(indices) for part, indices in apart.given.items()}
+    assert sizes == {"train": 60, "valid": 15, "test": 90}
+    assert_array_equal(np.asarray(apart.inputs)[apart.given["train"]], np.asarray(alone.inputs))
+    again = make("spiral", points=20, test_points=20)
+    test, train = (np.asarray(again.inputs)[again.given[part]] for part in ("test", "train"))
+    assert np.allclose(np.hypot(*test.T), np.hypot(*train.T), atol=1e-6), "the same radii"
+    assert np.abs(test - train).max() > 0.1, "other noise"
+    assert all((np.bincount(apart.labels[indices]) == sizes[part] // 3).all() for part, indices in apart.given.items())

@@ -1,0 +1,37 @@
+"""Progress as people and logs see it."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from clfkit.history import EpochRecord
+from clfkit.progress import Bar, Lines
+from clfkit.train_options import TrainOptions
+
+
+def record(epoch: int) -> EpochRecord:
+    return EpochRecord(epoch=epoch, step=epoch, lr=0.1, train_loss=0.3, train_accuracy=0.5, seconds=0.0)
+
+
+@pytest.mark.parametrize("kind", [Lines, Bar])
+def test_one_line_every_so_many_epochs_and_one_at_the_end(kind: type[Lines]) -> None:
+    stream = io.StringIO()
+    listener = kind(stream)
+    listener.on_start(0, 25, TrainOptions(epochs=25, log_every=10))
+    for epoch in range(1, 26):
+        listener.on_step(epoch)
+        listener.on_epoch_end(record(epoch), best=False)
+    listener.on_stop()
+    assert re.findall(r"epoch +(\d+)/25  train loss", stream.getvalue()) == ["10", "20", "25"]
+
+
+def test_every_epoch_by_default() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.on_start(0, 3, TrainOptions(epochs=3))
+    for epoch in (1, 2, 3):
+        lines.on_epoch_end(record(epoch), best=epoch == 2)
+    assert [line.endswith("best") for line in stream.getvalue().splitlines()] == [False, True, False]
