@@ -94,7 +94,8 @@ class Bar(Lines):
         self._line_at = time.monotonic()
         self._bar = tqdm(
             total=steps, initial=step, unit=" steps", file=self.stream, dynamic_ncols=True, leave=False,
-            desc=f"epoch {step * self.epochs // steps + 1}/{self.epochs}", mininterval=0.1, smoothing=0.1, bar_format=BAR_FORMAT,
+            desc=f"epoch {step * self.epochs // steps + 1}/{self.epochs}", mininterval=0.1, smoothing=0.1,
+            bar_format=BAR_FORMAT,
         )  # fmt: skip
 
     def on_step(self, step: int) -> None:
