@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clfkit import __version__
-from clfkit.cli import components, eval, init, plot, predict, runs, schema, train, validate
+from clfkit.cli import components, eval, gradcheck, init, plot, predict, runs, schema, train, validate
 from clfkit.cli.terminal import say
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command("plot", epilog="Example:  clfkit plot curves latest, or  clfkit plot
 app.command("plot-boundary", epilog="Example:  clfkit plot-boundary --checkpoint latest --out boundary.png")(
     plot.plot_boundary
 )
+app.command("gradcheck", epilog="Example:  clfkit gradcheck configs/digits.yaml")(gradcheck.gradcheck)
 app.command("validate", epilog="Example:  clfkit validate configs/*.yaml")(validate.validate)
 app.command("init", epilog="Example:  clfkit init --dataset mnist --model cnn")(init.init)
 app.command("list", epilog="Example:  clfkit list datasets")(components.list_components)

@@ -45,7 +45,7 @@ class ScratchEngine:
         if setup.train is not None:  # whoever only predicts keeps the threads of their program
             self.decisions["threads"] = _limit_threads(choose_threads(setup, self.parameters))
             _refuse_lone_sample(setup, len(setup.train))
-            self._train = Feed(setup.train, self._columns)
+            self.train = Feed(setup.train, self._columns)
             self._rule = optimizers.build(setup.optimizer, self.parameters, dtype, engine="scratch")
             self.penalty = Penalty(setup.optimizer.options)
 
@@ -56,12 +56,13 @@ class ScratchEngine:
         if network.random:
             self._random.restart(key)
         with np.errstate(all="ignore"):  # the trainer looks at the losses and says it in plain words
-            x, labels = self._train.batch(indices)
+            x, labels = self.train.batch(indices)
             weight = self.loss.weight(labels)
             total, correct = self._differentiate(x, labels, weight)
             if self._setup.clip_norm is not None:
                 clip_norm(network.gradient, self._setup.clip_norm)
-            self.penalty.apply(network.weights[:decayed], network.gradient[:decayed], lr)
+            self.penalty.learn(network.weights[:decayed], network.gradient[:decayed])
+            self.penalty.shrink(network.weights[:decayed], lr)
             self._rule.steps += 1
             self._rule.update(network.weights, network.gradient, lr)
         return StepResult(total, weight, correct, len(indices))

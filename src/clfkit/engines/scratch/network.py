@@ -93,6 +93,10 @@ class Network:
             gradient = layer.backward(gradient)
         self.layers[self._learning].learn(gradient)
 
+    def branches(self) -> list[Array]:
+        """Which branches the functions with kinks took in the last `forward`."""
+        return [branches for layer in self.layers if (branches := layer.branches()) is not None]
+
     def named(self, vector: Array) -> dict[str, Array]:
         """Views of the parts of a vector as long as `weights`, by the names of the weights."""
         views, start = {}, 0

@@ -26,15 +26,17 @@ class Penalty:
         l2 = 0.0 if self.options.decoupled else self.options.weight_decay
         return 0.5 * l2 * float(np.dot(w, w)) + self.options.l1 * float(np.abs(w).sum())
 
-    def apply(self, w: Array, g: Array, lr: float) -> None:
-        """Add the gradient of `loss` to g, and let decoupled decay shrink w."""
-        options = self.options
-        if options.l1:
-            g += options.l1 * np.sign(w)
-        if options.weight_decay and options.decoupled:
-            w *= 1 - lr * options.weight_decay
-        elif options.weight_decay:
-            g += options.weight_decay * w
+    def learn(self, w: Array, g: Array) -> None:
+        """g ← g + λ w + l1 sign(w), the gradient of `loss`."""
+        if self.options.l1:
+            g += self.options.l1 * np.sign(w)
+        if self.options.weight_decay and not self.options.decoupled:
+            g += self.options.weight_decay * w
+
+    def shrink(self, w: Array, lr: float) -> None:
+        """Decoupled decay of one step."""
+        if self.options.weight_decay and self.options.decoupled:
+            w *= 1 - lr * self.options.weight_decay
 
 
 def clip_norm(g: Array, largest: float) -> None:
