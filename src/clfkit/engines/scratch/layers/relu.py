@@ -13,7 +13,7 @@ class ReLU(Fixed):
 
     def infer(self, x: Array) -> Array:
         # Zeros as an array: NumPy's maximum of two arrays is three times as fast as that of an array and a number.
-        zeros = self.memory("zeros", x.shape[-1:], fill=0)
+        zeros = self.memory("zeros", x.shape, fill=0)
         self.out = np.maximum(x, zeros, out=self.memory("out", x.shape))
         return self.out
 
