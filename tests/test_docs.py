@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
 import subprocess
@@ -16,6 +17,12 @@ ROOT = Path(__file__).parents[1]
 def test_reference_is_up_to_date() -> None:
     done = subprocess.run([sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_numbers_of_one_step_are_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    failed, tried = doctest.testfile(str(ROOT / "docs/one-step.md"), module_relative=False, encoding="utf-8")
+    assert (failed, tried > 30) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +40,7 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
         (tmp_path / f"part{number}.py").write_text(code)
         plugins += ["--plugin", str(tmp_path / f"part{number}.py")]
-    assert len(plugins) == 10
+    assert len(plugins) == 14
     config = tmp_path / "own.yaml"
     config.write_text(
         "name: own\ndata: {name: rings, samples: 200}\nmodel: logistic\n"
@@ -48,6 +55,10 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "clfkit", "plot", "last_accuracy", "own/a", *plugins]
     subprocess.run(command, cwd=tmp_path, check=True)
     assert (tmp_path / "last_accuracy.png").is_file()
+
+    sets = ["engine=scratch", "model={name: bottleneck, width: 3}", "train.optimizer={name: signed, lr: 0.02}"]
+    command = [sys.executable, "-m", "clfkit", "train", str(config), "--out", str(tmp_path), "--run-id", "b"]
+    subprocess.run([*command, *plugins, *(flag for text in sets for flag in ("--set", text))], check=True)
 
     net = re.search(r"```python\n# my_net.py\n(.*?)```", readme, re.DOTALL)
     assert net

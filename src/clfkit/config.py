@@ -46,7 +46,7 @@ class ExperimentConfig(Options):
     name: RunName = Field(description="name of the experiment and of its folder under outputs/")
     seed: Annotated[NonNegativeInt, Field(lt=2**63)] = Field(42, description="seed of every random stream")
     engine: Annotated[Component[NoOptions], components.engines] = Field(
-        "torch", validate_default=True, description="what computes: torch"
+        "torch", validate_default=True, description="what computes: torch, or scratch (NumPy)"
     )
     data: Annotated[Component[DataOptions], components.datasets] = Field(description="the samples")
     model: Annotated[Component[NoOptions], components.models] = Field(description="the network")
