@@ -14,5 +14,7 @@ for config in configs/smoke/*.yaml; do
     clfkit plot confusion --checkpoint "$run" --out "$out/confusion.svg"
 done
 clfkit predict --checkpoint "$out/smoke-table/smoke" configs/tables/sightings.csv --out "$out/predictions.csv"
+clfkit gradcheck configs/smoke/scratch.yaml --entries 5
+clfkit eval --checkpoint "$out/smoke-scratch/smoke" --set engine=torch --json
 clfkit runs --out "$out"
 echo "all smoke runs passed"

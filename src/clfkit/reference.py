@@ -8,11 +8,15 @@ from typing import Any
 
 import yaml
 
-from clfkit.components import ALL, DataOptions
+from clfkit.components import ALL, DataOptions, engines
 from clfkit.config import ExperimentConfig
 from clfkit.options import Options
 from clfkit.registry import Component, Entry, Registry, plain
 from clfkit.train_options import TrainOptions
+
+
+ENGINE_BOUND = ("model", "loss", "optimizer")
+"""Kinds whose members an engine builds, each engine perhaps not all of them."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ def describe_entry(registry: Registry[Any], entry: Entry[Any]) -> str:
     needs += [f"{entry.classes} classes"] if isinstance(entry.classes, int) else []
     if needs:
         lines += ["", f"{'Makes' if registry.kind == 'dataset' else 'Needs'}: {', '.join(needs)}."]
+    if registry.kind in ENGINE_BOUND:
+        lines += ["", f"Engines: {', '.join(name for name in engines.names() if registry.serves(entry.name, name))}."]
     options = list(option_texts(entry.options))
     lines += ["", "Options:" if options else "It has no options."]
     for option in options:
