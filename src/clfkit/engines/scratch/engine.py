@@ -166,15 +166,21 @@ class ScratchEngine:
 def build_network(setup: EngineSetup, outputs: int, dtype: npt.DTypeLike) -> Network:
     """The network with first weights that depend on the seed alone, the same as on the torch engine.
 
-    Raises ModelError when it does not fit into memory.
+    Raises ModelError when it does not fit into memory, or its layers do not fit the samples and each other.
     """
+    what = f"model {setup.model.name!r} on inputs of shape {setup.spec.shape}"
     plan = models.build(setup.model, setup.spec, outputs, engine="scratch")
     try:
         arrays = plan.first_arrays(rng.generator(setup.seed, "weights"))
-        return Network(plan, arrays, dtype, decay_all=setup.optimizer.options.decay_all)
+        network = Network(plan, arrays, dtype, decay_all=setup.optimizer.options.decay_all)
+        shape = network.infer(np.zeros((*setup.spec.shape, 2), dtype)).shape
     except (MemoryError, ValueError, OverflowError) as error:  # NumPy has all three for arrays that are too large
-        text = str(error) or type(error).__name__
-        raise ModelError(f"model {setup.model.name!r} on inputs of shape {setup.spec.shape}: {text}") from error
+        raise ModelError(f"{what}: {str(error) or type(error).__name__}") from error
+    if shape != (outputs, 2):
+        raise ModelError(f"{what} must return logits ({outputs}, N); for 2 samples it returns {shape}")
+    if not network.shapes:
+        raise ModelError(f"{what} has nothing to learn")
+    return network
 
 
 def _refuse_lone_sample(setup: EngineSetup, samples: int) -> None:
