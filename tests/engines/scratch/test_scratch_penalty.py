@@ -25,7 +25,8 @@ PENALTIES: dict[str, dict[str, Any]] = {
 
 
 def weights() -> Array:
-    return np.random.default_rng(1).uniform(0.1, 1, 9) * np.array([1, -1, 1] * 3)
+    signs: Array = np.array([1.0, -1.0, 1.0] * 3)
+    return signs * np.random.default_rng(1).uniform(0.1, 1, 9)
 
 
 @pytest.mark.parametrize("options", PENALTIES.values(), ids=PENALTIES)
