@@ -75,10 +75,16 @@ def samples_last(x: Tensor) -> Array:
     return np.ascontiguousarray(np.moveaxis(x.detach().numpy(), 0, -1))
 
 
-def assert_near(mine: Mapping[str, Array], theirs: Mapping[str, Array], tolerance: float) -> None:
-    """Fails naming the arrays that differ by more than `tolerance` of their largest number, and by how much."""
+def assert_near(
+    mine: Mapping[str, Array], theirs: Mapping[str, Array], tolerance: float, floor: float = 1e-300
+) -> None:
+    """Fails naming the arrays that differ by more than `tolerance` of their largest number, and by how much.
+
+    floor: what counts as the largest number where all are smaller.
+    """
     assert mine.keys() == theirs.keys()
     errors = {
-        name: float(np.abs(mine[name] - theirs[name]).max() / max(np.abs(theirs[name]).max(), 1e-300)) for name in mine
+        name: float(np.abs(mine[name] - theirs[name]).max() / max(np.abs(theirs[name]).max(), floor)) for name in mine
     }
-    assert {name: error for name, error in errors.items() if not error <= tolerance} == {}
+    wrong = {name: error for name, error in errors.items() if not error <= tolerance}
+    assert not wrong, f"differ by more than {tolerance}: {wrong}"
