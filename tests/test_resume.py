@@ -111,20 +111,30 @@ def test_resumed_equals_uninterrupted(laboratory: Any, changes: Mapping[str, Any
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 
 
+@pytest.mark.parametrize("stops", [(5,), (3, 10, 13)], ids=["boundary", "thrice"])
+@pytest.mark.parametrize("name", [name for name in VECTORS if name != "bf16"])
+def test_resumed_on_the_numpy_engine(laboratory: Any, name: str, stops: tuple[int, ...]) -> None:
+    config = laboratory.config("blobs", {**VECTORS[name], "engine": "scratch"})
+    assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
+
+
+@pytest.mark.parametrize("engine", ["torch", "scratch"])
 @pytest.mark.parametrize("stops", [(5,), (7,)], ids=["boundary", "middle"])
 @pytest.mark.parametrize(
     "optimizer", [{"name": "adam", "lr": 0.01}, {"name": "sgd", "momentum": 0.9}], ids=["adam", "sgd"]
 )
 def test_resumed_network_with_dropout_and_batch_norm(
-    laboratory: Any, optimizer: dict[str, Any], stops: tuple[int, ...]
+    laboratory: Any, optimizer: dict[str, Any], stops: tuple[int, ...], engine: str
 ) -> None:
-    config = laboratory.config("digits", {"train.optimizer": optimizer, "train.schedule": "one_cycle"})
+    changes = {"train.optimizer": optimizer, "train.schedule": "one_cycle", "engine": engine}
+    config = laboratory.config("digits", changes)
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 
 
+@pytest.mark.parametrize("engine", ["torch", "scratch"])
 @pytest.mark.parametrize("stops", [(5,), (8, 10)])
-def test_resumed_two_class_loss(laboratory: Any, stops: tuple[int, ...]) -> None:
-    config = laboratory.config("moons", {"train.loss.class_weights": {"0": 2.0}})
+def test_resumed_two_class_loss(laboratory: Any, stops: tuple[int, ...], engine: str) -> None:
+    config = laboratory.config("moons", {"train.loss.class_weights": {"0": 2.0}, "engine": engine})
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 
 
@@ -148,8 +158,9 @@ def test_crash_after_early_stopping_trains_no_further(laboratory: Any) -> None:
     assert remains(run) == before
 
 
-def test_every_step_is_a_good_place_to_stop(laboratory: Any) -> None:
-    config = laboratory.config("blobs", {"train.epochs": 2})
+@pytest.mark.parametrize("engine", ["torch", "scratch"])
+def test_every_step_is_a_good_place_to_stop(laboratory: Any, engine: str) -> None:
+    config = laboratory.config("blobs", {"train.epochs": 2, "engine": engine})
     whole = laboratory.run(config)
     assert_equal(stopped_and_resumed(laboratory, config, tuple(range(1, 10))), whole)
 

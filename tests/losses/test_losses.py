@@ -108,3 +108,10 @@ def test_unknown_class_is_named() -> None:
 def test_one_logit_needs_two_classes() -> None:
     with pytest.raises(DataError, match="needs 2 classes, and the data has 3"):
         make("bce_with_logits")
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "bce_with_logits"])
+def test_weights_of_labels_are_summed_in_double_precision(name: str) -> None:
+    weights = {"a": 0.1, "b": 1 / 3}
+    loss = make(name, counts=[10, 20], class_weights=weights)
+    assert float(loss.weight(torch.tensor([0, 1, 1]))) == pytest.approx(0.1 + 2 / 3, rel=1e-15)

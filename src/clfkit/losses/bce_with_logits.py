@@ -36,8 +36,11 @@ class BinaryCrossEntropy(Loss):
     def weight(self, labels: Tensor) -> Tensor | float:
         if self._weights is None:
             return float(len(labels))
+        from torch import float32, float64
+
         negative, positive = self._weights
-        return len(labels) * negative + labels.sum() * (positive - negative)
+        exact = float32 if labels.device.type == "mps" else float64
+        return len(labels) * negative + labels.sum().to(exact) * (positive - negative)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         from torch import cat

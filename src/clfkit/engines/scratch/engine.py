@@ -13,6 +13,7 @@ from clfkit.components import models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, has_lone_sample
 from clfkit.engines.scratch.feed import Columns, Feed
+from clfkit.engines.scratch.layers.batch_norm import BatchNorm
 from clfkit.engines.scratch.losses import ScratchLoss
 from clfkit.engines.scratch.memory import Array, Memory
 from clfkit.engines.scratch.network import Network
@@ -21,7 +22,6 @@ from clfkit.engines.scratch.penalty import Penalty, clip_norm
 from clfkit.engines.threads import choose_threads
 from clfkit.errors import CheckpointError, ModelError, UsageError
 from clfkit.losses import build_loss
-from clfkit.models.plan import BatchNorm
 
 EVALUATION_NUMBERS = 200_000
 """Input numbers in one batch of an evaluation: large enough for speed, small enough for memory."""
@@ -44,7 +44,7 @@ class ScratchEngine:
         self._random = rng.Restartable()
         if setup.train is not None:  # whoever only predicts keeps the threads of their program
             self.decisions["threads"] = _limit_threads(choose_threads(setup, self.parameters))
-            _refuse_lone_sample(setup, len(setup.train))
+            _refuse_lone_sample(setup, len(setup.train), self.network)
             self.train = Feed(setup.train, self._columns)
             self._rule = optimizers.build(setup.optimizer, self.parameters, dtype, engine="scratch")
             self.penalty = Penalty(setup.optimizer.options)
@@ -183,16 +183,18 @@ def build_network(setup: EngineSetup, outputs: int, dtype: npt.DTypeLike) -> Net
     return network
 
 
-def _refuse_lone_sample(setup: EngineSetup, samples: int) -> None:
+def _refuse_lone_sample(setup: EngineSetup, samples: int, network: Network) -> None:
     """Batch normalisation of a single number is undefined. Raises UsageError when training would come to that."""
-    plan = models.build(setup.model, setup.spec, 1, engine="scratch")
-    if any(isinstance(layer, BatchNorm) and not layer.spatial for layer in plan.layers) and has_lone_sample(
-        setup, samples
-    ):
-        raise UsageError(
-            f"train.batch_size: {samples} train samples in batches of {setup.batch_size} (accumulate "
-            f"{setup.accumulate}) leave one sample by itself, which batch normalisation cannot train on"
-        )
+    if not has_lone_sample(setup, samples):
+        return
+    x = np.zeros((*setup.spec.shape, 1), network.weights.dtype)
+    for layer in network.layers:
+        if isinstance(layer, BatchNorm) and x[0].size == 1:
+            raise UsageError(
+                f"train.batch_size: {samples} train samples in batches of {setup.batch_size} (accumulate "
+                f"{setup.accumulate}) leave one sample by itself, which batch normalisation cannot train on"
+            )
+        x = layer.infer(x)
 
 
 def _limit_threads(threads: int) -> int:
