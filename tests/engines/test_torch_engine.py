@@ -318,6 +318,8 @@ def test_foreign_weights_are_refused_by_name() -> None:
         engine.load_state({**state, "1.bias": np.zeros(2, np.float32)})
     with pytest.raises(CheckpointError, match="optimizer state is that of another model"):
         engine.load_state(state, {"9.weight/exp_avg": np.zeros(1, np.float32)})
+    with pytest.raises(CheckpointError, match=r"'1\.bias/momentum_buffer' has shape \(7,\), the model \(6,\)"):
+        engine.load_state(state, {"1.bias/momentum_buffer": np.zeros(7, np.float32)})
 
 
 def test_bf16_trains_near_fp32() -> None:

@@ -1,8 +1,11 @@
-"""Whether the arrays of a checkpoint are those of a model."""
+"""Whether the arrays of a checkpoint are those of a model and its optimizer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
 
 from clfkit.engines.base import Arrays
 from clfkit.errors import CheckpointError
@@ -30,3 +33,18 @@ def check_fit(arrays: Arrays, model: Mapping[str, tuple[tuple[int, ...], str]]) 
     ]
     if wrong:
         raise CheckpointError(f"the weights are those of another model: {'; '.join(wrong[:3])}")
+
+
+def parameter_of(key: str, array: npt.NDArray[Any], shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str]:
+    """The parameter and the entry that an array of an optimizer's state belongs to, from its key `parameter/entry`.
+
+    shapes: those of the model's parameters. Raises CheckpointError for an array that is of none of them.
+    """
+    name, _, entry = key.rpartition("/")
+    if name not in shapes:
+        raise CheckpointError(f"the optimizer state is that of another model: {name!r} is not in this one")
+    if array.shape not in (shapes[name], ()):
+        raise CheckpointError(
+            f"the optimizer state is that of another model: {key!r} has shape {array.shape}, the model {shapes[name]}"
+        )
+    return name, entry

@@ -251,6 +251,8 @@ def test_weights_of_another_model_are_refused_by_name() -> None:
         engine.load_state({**state, "1.bias": np.zeros(6, np.int64)})
     with one_line(CheckpointError, r"optimizer state is that of another model: '9\.weight' is not in this one"):
         engine.load_state(state, {"9.weight/exp_avg": np.zeros(1)})
+    with one_line(CheckpointError, r"'1\.bias/exp_avg' has shape \(7,\), the model \(6,\)"):
+        engine.load_state(state, {"1.bias/exp_avg": np.zeros(7)})
     assert_same(engine.model_state(), before)
 
 

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clfkit.engines.arrays import check_fit
+from clfkit.engines.arrays import check_fit, parameter_of
 from clfkit.engines.base import Arrays
-from clfkit.errors import CheckpointError
 
 
 def to_arrays(tensors: Mapping[str, Tensor]) -> Arrays:
@@ -39,12 +38,11 @@ def optimizer_arrays(optimizer: torch.optim.Optimizer, model: nn.Module) -> Arra
 
 
 def put_optimizer_arrays(optimizer: torch.optim.Optimizer, model: nn.Module, arrays: Arrays) -> None:
-    """Put back what `optimizer_arrays` returned. Raises CheckpointError for parameters that do not exist."""
+    """Put back what `optimizer_arrays` returned. Raises CheckpointError if it does not fit."""
     parameters = dict(model.named_parameters())
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
     for key, array in arrays.items():
-        name, _, entry = key.rpartition("/")
-        if name not in parameters:
-            raise CheckpointError(f"the optimizer state is that of another model: {name!r} is not in this one")
+        name, entry = parameter_of(key, array, shapes)
         parameter = parameters[name]
         value = torch.from_numpy(np.array(array))
         if entry != "step":  # moments are of the weights' type, whatever precision they were trained in

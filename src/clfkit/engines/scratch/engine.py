@@ -11,6 +11,7 @@ import numpy.typing as npt
 from clfkit import rng
 from clfkit.components import models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
+from clfkit.engines.arrays import parameter_of
 from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, has_lone_sample
 from clfkit.engines.scratch.feed import Columns, Feed
 from clfkit.engines.scratch.layers.batch_norm import BatchNorm
@@ -20,7 +21,7 @@ from clfkit.engines.scratch.network import Network
 from clfkit.engines.scratch.optimizers import UpdateRule
 from clfkit.engines.scratch.penalty import Penalty, clip_norm
 from clfkit.engines.threads import choose_threads
-from clfkit.errors import CheckpointError, ModelError, UsageError
+from clfkit.errors import ModelError, UsageError
 from clfkit.losses import build_loss
 
 EVALUATION_NUMBERS = 200_000
@@ -144,9 +145,7 @@ class ScratchEngine:
         if optimizer is None or self._rule is None:
             return
         for key, array in optimizer.items():
-            name, _, entry = key.rpartition("/")
-            if name not in self.network.shapes:
-                raise CheckpointError(f"the optimizer state is that of another model: {name!r} is not in this one")
+            name, entry = parameter_of(key, array, self.network.shapes)
             if entry == "step":
                 self._rule.steps = int(array)
             elif entry in self._rule.state:
