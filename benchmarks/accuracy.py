@@ -19,7 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-EXPERIMENTS = ("blobs", "moons", "spiral", "digits", "iris", "table", "mnist", "omniglot")
+EXPERIMENTS = (
+    "blobs", "moons", "spiral", "spiral_scratch", "spiral_nnfs_scratch", "digits", "iris", "table", "mnist", "omniglot",
+)  # fmt: skip
 
 
 def clfkit(*arguments: str) -> dict[str, Any]:

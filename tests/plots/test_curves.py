@@ -79,6 +79,19 @@ def test_one_epoch_is_a_point() -> None:
     assert loss.get_xlim() == (0.5, 1.5)
 
 
+def test_many_epochs_are_means_in_a_band_that_keeps_every_spike() -> None:
+    records = [*records_of(10_000)]
+    records[7_777] = records[7_777].model_copy(update={"train_loss": 50.0, "valid_accuracy": 0.0})
+    loss, accuracy = figure_of("curves", with_history(tuple(records))).axes
+    means = np.array([r.valid_loss for r in records]).reshape(-1, 20).mean(axis=1)
+    assert lines(loss)["valid"].get_ydata() == pytest.approx(means)
+    assert lines(loss)["valid"].get_xdata()[:2] == pytest.approx([10.5, 30.5])
+    assert lines(loss)["best epoch"].get_xdata() == [6666]
+    assert loss.collections[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(50.0)
+    assert accuracy.collections[1].get_paths()[0].vertices[:, 1].min() == 0
+    assert "mean of 20 epochs" in loss.get_xlabel()
+
+
 @pytest.mark.parametrize("name", ["curves", "learning_rate"])
 def test_no_epoch_yet(name: str) -> None:
     with pytest.raises(NothingToDraw, match="no epoch is finished"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from drawn_classifiers import certain, invented
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
@@ -36,6 +37,19 @@ def test_train_filled_and_test_hollow(blobs: Classifier) -> None:
     assert sum(len(c.get_offsets()) for c in hollow) == len(blobs.bundle.test)
     assert "filled: train, hollow: test" in left.get_title(loc="left")
     assert (left.get_xlabel(), left.get_ylabel()) == ("x", "y")
+
+
+@pytest.mark.parametrize(("train", "test", "hollow_above"), [(600, 60, True), (60, 600, False)])
+def test_the_smaller_split_is_drawn_on_top(train: int, test: int, hollow_above: bool) -> None:
+    points = np.random.default_rng(0).normal(size=(660, 2)).astype(np.float32)
+    labels = np.zeros(660, np.int64)
+    classifier = invented(
+        points[:train], labels[:train], ("a",), lambda x: certain(np.zeros(len(x), int), 1),
+        test_inputs=points[train:], test_labels=labels[:test],
+    )  # fmt: skip
+    scatters = [c for c in data(classifier).axes[0].collections if isinstance(c, PathCollection)]
+    assert [len(c.get_offsets()) for c in scatters] == [600, 60]
+    assert np.allclose(scatters[-1].get_facecolor()[0], 1) == hollow_above
 
 
 def test_bars_count_every_split(blobs: Classifier) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from clfkit.classifier import Classifier
 from clfkit.components import plots
 from clfkit.history import EpochRecord, Watch
-from clfkit.plots._epochs import epochs_of, mark_epochs, spans_decades
+from clfkit.plots._epochs import draw_curve, epochs_of, known_values, mark_epochs, neighbours, spans_decades
 from clfkit.plots.style import COLOURS, label, percent
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ def curves(classifier: Classifier) -> Figure:
     """Loss and accuracy of every epoch: train split solid, valid split dashed, best epoch marked.
 
     Train values are means over the epoch while weights were changing, valid values are those at its end. The
-    loss axis is logarithmic when the loss falls by more than a factor of 20.
+    loss axis is logarithmic when the loss falls by more than a factor of 20. With more than 2,000 epochs lines are
+    means of neighbouring epochs, and bands reach from the lowest to the highest of them.
 
     Raises NothingToDraw when no epoch is finished.
     """
@@ -39,7 +42,6 @@ def curves(classifier: Classifier) -> Figure:
         if best is not None:
             _mark(axes, best, name)
         axes.set_title(name.capitalize())
-        mark_epochs(axes, len(records))
     losses = [value for split in LINES for r in records if (value := r.value(f"{split}.loss")) is not None]
     if spans_decades(losses, 20):
         loss_axes.set_yscale("log")
@@ -59,12 +61,12 @@ def _best(records: Sequence[EpochRecord], metric: str) -> EpochRecord | None:
 
 
 def _draw(axes: Axes, records: Sequence[EpochRecord], name: str) -> None:
+    starts = neighbours(len(records))
     for colour, (split, line) in zip(COLOURS, LINES.items(), strict=False):
-        values = [(r.epoch, value) for r in records if (value := r.value(f"{split}.{name}")) is not None]
-        if values:
-            marker = "o" if len(values) <= 30 else ""
-            x, y = zip(*values, strict=True)
-            axes.plot(x, y, linestyle=line, color=colour, marker=marker, markersize=3.5, label=split)
+        epochs, values = known_values(records, f"{split}.{name}")
+        if len(values):
+            draw_curve(axes, epochs, values, starts, colour=colour, line=line, name=split)
+    mark_epochs(axes, len(records), int(np.diff([*starts, len(records)]).max()))
 
 
 def _mark(axes: Axes, best: EpochRecord, name: str) -> None:

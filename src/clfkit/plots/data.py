@@ -57,8 +57,8 @@ def data(classifier: Classifier, *, features: tuple[str, ...] = ()) -> Figure:
 def _draw_points(axes: Axes, classifier: Classifier, features: tuple[str, ...]) -> None:
     plane = choose_plane(classifier, features)
     shown, everything = 0, 0
-    for part in ("train", "test"):
-        split = getattr(classifier.bundle, part)
+    splits = {"train": classifier.bundle.train, "test": classifier.bundle.test}
+    for part, split in sorted(splits.items(), key=lambda item: -len(item[1])):  # the smaller one on top, to be seen
         drawn = thinned(len(split), DRAWN_POINTS)
         points = plane.project(split.inputs[drawn])
         size = 20 if len(drawn) <= 1000 else 10

@@ -232,6 +232,18 @@ def test_many_epochs_are_means_in_a_band_that_keeps_every_spike(tmp_path: Path) 
     assert save(figure, tmp_path / "long.svg").stat().st_size < 1_000_000
 
 
+def test_a_logarithmic_axis_keeps_the_first_of_many_epochs_apart() -> None:
+    records = records_of(10_000)
+    loss, _ = figure_of(ran(SGD, records=records), epochs="log").axes
+    (means,) = loss.get_lines()
+    epochs = np.asarray(means.get_xdata())
+    assert epochs[:20] == pytest.approx(np.arange(1, 21))
+    assert means.get_ydata()[:20] == pytest.approx([r.train_loss for r in records[:20]])
+    assert len(epochs) <= 500
+    assert np.diff(np.log(epochs[-100:])) == pytest.approx(np.full(99, np.log(10_001) / 500), rel=0.05)
+    assert "mean of up to 183 epochs" in loss.get_xlabel()
+
+
 def test_long_names_are_wrapped_and_nothing_is_clipped(tmp_path: Path) -> None:
     long = "{name: adam, lr: 0.0123456, beta1: 0.85, beta2: 0.9995, eps: 1e-5, weight_decay: 0.001, decoupled: true}"
     figure = figure_of(ran(long), ran(SGD))

@@ -7,13 +7,12 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from clfkit import components
 from clfkit.classifier import Classifier
 from clfkit.components import comparisons
 from clfkit.plots import NothingToDraw
-from clfkit.plots._epochs import mark_epochs, spans_decades
+from clfkit.plots._epochs import Scale, Values, draw_curve, known_values, mark_epochs, neighbours, spans_decades
 from clfkit.plots.comparisons._likeness import differences, place
 from clfkit.plots.comparisons._names import told_apart, with_options
 from clfkit.plots.style import COLOURS, label
@@ -22,13 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Values = npt.NDArray[np.float64]
-
 COMPARED = ("train.optimizer", "train.schedule")
 NEEDED = ("data", "model", "train.loss")
 LINES = ("solid", "dashed", "dotted", "dashdot")
-DRAWN_POINTS = 2000  # longer curves are smoothed …
-SMOOTHED_POINTS = 500  # … to at most so many means, about one for each dot across a panel
 NAME_LENGTH, NAME_WIDTH = 160, 40  # characters of a name in the legend, and of one line of it
 CHARACTER, LINE = 0.085, 0.23  # inches that a character and a line of the legend take, about
 
@@ -39,7 +34,7 @@ def optimizers(
     *,
     loss: Literal["train", "valid"] = "train",
     accuracy: Literal["auto", "train", "valid"] = "auto",
-    epochs: Literal["linear", "log"] = "linear",
+    epochs: Scale = "linear",
 ) -> Figure:
     """Loss and accuracy of every epoch under several optimizers, one colour a run, named with its options.
 
@@ -73,16 +68,13 @@ def optimizers(
     written = "\n".join(names).split("\n")
     figure = Figure(figsize=(9.0 + CHARACTER * max(map(len, written)), max(4.2, LINE * len(written))))
     loss_axes, accuracy_axes = figure.subplots(1, 2)
-    _draw(loss_axes, losses, names)
+    _draw(loss_axes, losses, names, epochs)
     loss_axes.set_title(f"{loss.capitalize()} loss")
     if spans_decades([float(value) for _, values in losses for value in values if value > 0], 20):
         loss_axes.set_yscale("log", nonpositive="clip")
         loss_axes.set_title(f"{loss.capitalize()} loss (logarithmic)")
-    _draw(accuracy_axes, shares, names)
+    _draw(accuracy_axes, shares, names, epochs)
     accuracy_axes.set_title(f"{accuracy.capitalize()} accuracy")
-    for axes in figure.axes if epochs == "log" else ():
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
     figure.legend(*loss_axes.get_legend_handles_labels(), loc="outside right center")
     if note:
         figure.supxlabel(fill(label(note[0].upper() + note[1:], 300), 120), fontsize="small")
@@ -109,29 +101,18 @@ def _curve(classifier: Classifier, metric: str) -> tuple[Values, Values]:
     """Epochs and values of a metric, where it is known. Raises NothingToDraw."""
     if not classifier.records:
         raise NothingToDraw(f"{place(classifier)} has no history: no epoch is finished yet")
-    known = [(record.epoch, value) for record in classifier.records if (value := record.value(metric)) is not None]
-    if not known:
+    epochs, values = known_values(classifier.records, metric)
+    if not len(values):
         raise NothingToDraw(f"{place(classifier)} has no {metric}: it was trained without a valid split")
-    epochs, values = np.array(known, np.float64).T
     return epochs, values
 
 
-def _draw(axes: Axes, curves: Sequence[tuple[Values, Values]], names: Sequence[str]) -> None:
-    """One line for each run; of many epochs the means of neighbours, in a band from lowest to highest."""
+def _draw(axes: Axes, curves: Sequence[tuple[Values, Values]], names: Sequence[str], scale: Scale) -> None:
+    """One line for each run, all smoothed alike."""
     longest = max(len(values) for _, values in curves)
-    size = 1 if longest <= DRAWN_POINTS else -(-longest // SMOOTHED_POINTS)
+    starts = neighbours(longest, scale)
     for at, ((epochs, values), name) in enumerate(zip(curves, names, strict=True)):
         colour, line = COLOURS[at % len(COLOURS)], LINES[at // len(COLOURS) % len(LINES)]
-        if size > 1:
-            starts = np.arange(0, len(values), size)
-            low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-            counts = np.diff([*starts, len(values)])
-            epochs, values = (np.add.reduceat(each, starts) / counts for each in (epochs, values))
-            axes.fill_between(epochs, low, high, color=colour, alpha=0.35, linewidth=0)
-        marker = "o" if longest <= 30 else ""
-        axes.plot(
-            epochs, values, linestyle=line, color=colour, marker=marker, markersize=3.5, linewidth=1.3, label=name
-        )
-    mark_epochs(axes, int(max(epochs[-1] for epochs, _ in curves)))
-    if size > 1:
-        axes.set_xlabel(f"epoch\n(line: mean of {size} epochs, band: lowest to highest)")
+        draw_curve(axes, epochs, values, starts, colour=colour, line=line, name=name)
+    last = int(max(epochs[-1] for epochs, _ in curves))
+    mark_epochs(axes, last, int(np.diff([*starts, longest]).max()), scale)
