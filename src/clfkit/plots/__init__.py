@@ -56,6 +56,7 @@ def save(figure: Figure, path: Path) -> Path:
     try:
         with styled():
             figure.savefig(path, **extra)
+        figure.set_layout_engine("none")  # the layout is found by now; other formats need not look for it again
     except (OSError, ValueError) as error:
         raise ClfkitError(f"cannot write {path}: {error}") from None
     return path
