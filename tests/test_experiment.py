@@ -127,7 +127,7 @@ def test_listener_hears_of_every_step_and_epoch(laboratory: Any) -> None:
     laboratory.run(laboratory.config("blobs", {"train.epochs": 2}), diary)
     told = diary.entries
     assert told[0] == "tiny: 140 train, 20 valid, 40 test samples of 3 classes"
-    assert told[1] == "mlp with 51 parameters; device cpu, precision fp32, threads 1"
+    assert told[1] == "mlp with 51 parameters; engine torch, device cpu, precision fp32, threads 1"
     assert told[2:] == [("start", 0, 10, 2), 1, 2, 3, 4, 5, ("epoch", 1), 6, 7, 8, 9, 10, ("epoch", 2), "stop"]
 
 
@@ -185,3 +185,16 @@ def test_watching_a_valid_split_that_the_files_do_not_bring(laboratory: Any) -> 
     changes = {"data": data, "train.early_stopping": {"patience": 1}}
     with pytest.raises(UsageError, match=r"train\.early_stopping: needs a valid split"):
         laboratory.run(laboratory.config("blobs", changes))
+
+
+@pytest.mark.parametrize(("text", "said"), [("Unable to allocate 9 TiB", ": Unable to allocate 9 TiB;"), ("", ";")])
+def test_lack_of_memory_in_a_step_is_an_expected_error(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    def greedy(*arguments: object) -> None:
+        raise MemoryError(text)
+
+    monkeypatch.setattr("clfkit.engines.scratch.engine.ScratchEngine.train_step", greedy)
+    with pytest.raises(TrainingError, match=rf"^out of memory{said} a smaller train\.batch_size"):
+        laboratory.run(laboratory.config("blobs", {"engine": "scratch"}), run_id="a")
+    assert RunDirectory.open(laboratory.out / "tiny" / "a").status()["status"] == "failed"

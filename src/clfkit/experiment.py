@@ -21,7 +21,7 @@ from clfkit.data.bundle import DataBundle, Part
 from clfkit.data.loading import load_bundle
 from clfkit.engines.base import Engine, EngineSetup, Totals
 from clfkit.environment import differences, environment
-from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
+from clfkit.errors import ClfkitError, Interrupted, RunError, TrainingError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import EpochRecord, TrainState
 from clfkit.plots import NothingToDraw, draw_all, suitable
@@ -223,9 +223,10 @@ class _Session:
         """Train, evaluate, draw; whatever happens, the status says how it ended."""
         self.run.set_status("running", epochs=self.config.train.epochs)
         try:
-            self._train()
-            self._evaluate()
-            self._draw()
+            with self.engine.at_work():
+                self._train()
+                self._evaluate()
+                self._draw()
         except (Interrupted, KeyboardInterrupt):
             self.run.set_status("interrupted")
             raise
@@ -243,6 +244,9 @@ class _Session:
         self.listener.on_start(trainer.state.step, total, self.config.train)
         try:
             state = trainer.fit(self.listener.on_signal)
+        except MemoryError as error:
+            what = f"out of memory: {error}" if str(error) else "out of memory"
+            raise TrainingError(f"{what}; a smaller train.batch_size, or train.accumulate, takes less") from error
         finally:
             self.listener.on_stop()
             self.memory.flush()
@@ -267,6 +271,8 @@ class _Session:
         best = self.run.checkpoint("best")
         classifier = Classifier.trained(best, self.run, self.engine, self.bundle)
         names: Sequence[str] = suitable(classifier) if self.config.plots == "auto" else self.config.plots
+        if names:
+            self.listener.say(f"drawing {', '.join(names)}")
         for name, result in draw_all(classifier, names):
             if isinstance(result, NothingToDraw) and self.config.plots != "auto":
                 self.listener.say(f"no figure {name!r}: {result}")
@@ -276,7 +282,8 @@ class _Session:
         sizes = ", ".join(f"{len(getattr(bundle, part)):,} {part}" for part in ("train", "valid", "test"))
         decided = ", ".join(f"{key} {value}" for key, value in engine.decisions.items())
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
-        self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters; {decided}")
+        model = f"{self.config.model.name} with {engine.parameters:,} parameters"
+        self.listener.say(f"{model}; engine {self.config.engine.name}, {decided}")
         self._remember_environment()
 
     def _remember_environment(self) -> None:

@@ -27,7 +27,8 @@ SYNONYMS = {
     "amp": "precision", "dtype": "precision", "random_state": "seed", "grad_clip": "clip_norm",
     "gradient_clipping": "clip_norm", "patience": "early_stopping", "monitor": "metric", "type": "name",
     "gradient_accumulation": "accumulate", "grad_accum": "accumulate", "val": "valid", "validation": "valid",
-    "gpu": "cuda", "float32": "fp32", "bfloat16": "bf16",
+    "gpu": "cuda", "float32": "fp32", "bfloat16": "bf16", "fp16": "bf16", "float16": "bf16", "half": "bf16",
+    "float64": "fp64", "double": "fp64", "numpy": "scratch", "pytorch": "torch",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 BAR_FORMAT = "{desc}  {percentage:3.0f}% |{bar:16}| {rate_fmt}, {remaining} left{postfix}"
-SECONDS_BETWEEN_LINES = 2.0
+SECONDS_BETWEEN_LINES = 0.5
 
 
 class Quiet:
@@ -63,8 +63,9 @@ class Lines(Quiet):
             return
         width = len(str(self.epochs))
         self.say(
-            f"epoch {record.epoch:>{width}}/{self.epochs}  {summary(record)}  lr {record.lr:.3g}  "
-            f"{self.seconds:.1f} s" + ("  best" if best else "")
+            f"epoch {record.epoch:>{width}}/{self.epochs}  {summary(record)}  lr {record.lr:.3g}"
+            + (f"  {self.seconds:.1f} s" if self.seconds >= 0.05 else "")
+            + ("  best" if best else "")
         )
         self.seconds = 0.0
 

@@ -178,7 +178,7 @@ class RunDirectory:
         """Read checkpoints/<kind>. Raises CheckpointError."""
         path = self.checkpoint_path(kind)
         if path is None:
-            raise CheckpointError(f"{self.path} has no {kind} checkpoint yet")
+            raise CheckpointError(f"{self.path} has no {kind} checkpoint")
         return read_checkpoint(path)
 
     # Results

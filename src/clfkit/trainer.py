@@ -83,7 +83,7 @@ class Trainer:
         for record in self.records:
             self._watch(record)
         self._advance(stopped_early=self._out_of_patience())
-        self._saved: TrainState | None = None
+        self._saved = self.state if self.state.step else None  # a resumed run comes from a checkpoint
 
     def fit(self, on_signal: Callable[[int], None] = lambda number: None) -> TrainState:
         """Train until the last epoch, early stopping, or a signal.
@@ -193,8 +193,11 @@ class Trainer:
     def _not_finite(self, what: str, step: int, lr: float) -> TrainingError:
         epoch = -(-step // self.batches.per_epoch)
         rate = "" if math.isnan(lr) else f", learning rate {lr:.3g}"
+        kept = (
+            f"the last checkpoint is from step {self._saved.step:,}" if self._saved else "no checkpoint was due before"
+        )
         return TrainingError(
-            f"{what} at step {step} (epoch {epoch}{rate}); the last checkpoint is from before. "
+            f"{what} at step {step} (epoch {epoch}{rate}); {kept}. "
             "A smaller train.optimizer.lr, or train.clip_norm, may help"
         )
 

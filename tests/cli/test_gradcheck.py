@@ -149,3 +149,14 @@ def test_no_torch_is_imported(tmp_path: Path) -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_what_lies_beside_kinks_alone_is_not_called_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    branches = itertools.count()
+    monkeypatch.setattr(ReLU, "branches", lambda self: np.array(next(branches)))
+    path = tmp_path / "small.yaml"
+    path.write_text(CONFIGS["moons"])
+    result = CliRunner().invoke(app, ["gradcheck", str(path), "--entries", "2"], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "not checked: 1.weight, 1.bias, 3.weight, 3.bias\n" in result.stdout and "wrong" not in result.stdout
+    assert [line.split()[3:] for line in result.stdout.splitlines()[4:5]] == [["0", "8", "–"]]

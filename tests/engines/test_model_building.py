@@ -152,15 +152,16 @@ def test_arrays_of_another_kind_are_refused() -> None:
 # Threads
 
 
-def test_prediction_leaves_the_threads_of_the_program() -> None:
+def test_threads_are_those_of_the_program_but_at_work() -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        engine = TorchEngine(make_setup("logistic", 4, train=None, threads=1))
-        engine.predict(np.zeros((3, 4), np.float32))
-        assert (torch.get_num_threads(), engine.decisions["threads"]) == (2, 2)
         engine = TorchEngine(make_setup("logistic", 4, threads=1))
-        assert (torch.get_num_threads(), engine.decisions["threads"]) == (1, 1)
+        engine.predict(np.zeros((3, 4), np.float32))
+        assert (torch.get_num_threads(), engine.decisions["threads"]) == (2, 1)
+        with engine.at_work():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -101,13 +102,23 @@ class EngineSetup:
     fresh: bool = True
 
 
-def has_lone_sample(setup: EngineSetup, samples: int) -> bool:
-    """Whether one sample of the train split comes by itself, at the end of an epoch or of the pieces of a batch."""
+def lone_sample(setup: EngineSetup, samples: int) -> str | None:
+    """The beginning of a complaint if a train sample comes by itself: at the end of an epoch, or of the pieces."""
     for batch in (min(setup.batch_size, samples), samples % setup.batch_size or setup.batch_size):
         piece = -(-batch // setup.accumulate)
         if piece == 1 or batch % piece == 1:
-            return True
-    return False
+            return (
+                f"train.batch_size: {samples} train samples in batches of {setup.batch_size} (accumulate "
+                f"{setup.accumulate}) leave one sample by itself, which"
+            )
+    return None
+
+
+def evaluation_batches(samples: int, features: int, numbers: int) -> Iterator[IndexArray]:
+    """Indices of all samples in order, in batches of about `numbers` input numbers, 16 to 8,192 samples each."""
+    size = min(8192, max(16, numbers // features))
+    for start in range(0, samples, size):
+        yield np.arange(start, min(start + size, samples))
 
 
 class Engine(Protocol):
@@ -118,6 +129,9 @@ class Engine(Protocol):
 
     parameters: int
     """Number of learnable numbers."""
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """While it lasts the process computes with the threads that were chosen; afterwards with those of before."""
 
     def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
         """One optimizer step on the train samples at `indices`; `key` alone decides all random draws."""

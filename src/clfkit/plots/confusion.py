@@ -118,7 +118,7 @@ def _write_counts(axes: Axes, counts: IndexArray) -> None:
     roomy = len(counts) <= PERCENT_CLASSES
     for (row, column), count in np.ndenumerate(counts):
         share = float(shares[row, column])
-        text = (f"{count:,}" + f"\n{percent(share, 0)}" * roomy) if count else "·"
+        text = (f"{count:,}" + f"\n{_rounded(share)}" * roomy) if count else "·"
         colour = "white" if share > 0.5 else "black"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9 if roomy else 8)
 
@@ -150,3 +150,10 @@ def _draw_recall(axes: Axes, counts: IndexArray) -> None:
     axes.grid(True)
     never = int((defined == 0).sum())
     axes.set_title(f"Recall: mean {percent(float(defined.mean()))}" + f"; {never:,} at 0" * (never > 0))
+
+
+def _rounded(share: float) -> str:
+    """A percentage without decimals, which is 0 or 100 only where it is exactly that."""
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return "> 99 %" if 0.995 < share < 1 else percent(share, 0)

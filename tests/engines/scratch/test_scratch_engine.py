@@ -12,6 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain_torch import Array
 from scratch_problems import batch_of, engine_loop, make_setup, network_beside, scratch_of, standardised, train_of
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from clfkit.data.bundle import IndexArray, Split
 from clfkit.engines.base import Totals
@@ -331,3 +332,22 @@ def test_standardised_samples_are_the_train_split() -> None:
     setup = make_setup(*IMAGE)
     raw = standardised(setup) * np.array(setup.spec.std)[:, None, None] + np.array(setup.spec.mean)[:, None, None]
     assert_allclose(raw, np.asarray(train_of(setup).inputs), rtol=1e-12)
+
+
+def test_threads_are_those_of_the_program_but_at_work() -> None:
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        engine = scratch_of(make_setup(4, threads=1))
+        assert threads() == {2}
+        with engine.at_work():
+            assert threads() == {1}
+        assert threads() == {2}
+
+
+def test_missing_moments_start_from_zero() -> None:
+    engine = scratch_of(make_setup(4, optimizer="adam"))
+    engine.train_step(np.arange(8), 0.1, 1)
+    engine.load_state(engine.model_state(), {})
+    assert all(not array.any() for array in engine.optimizer_state().values())

@@ -146,8 +146,7 @@ def test_extreme_logits(name: str, options: dict[str, Any], dtype: str, extreme:
 
 
 def test_confident_and_right_keeps_its_digits() -> None:
-    """-log p is e⁻⁴⁰ where p is 1 to all digits."""
-    assert loss_of("cross_entropy", {}).forward(np.array([[0.0], [40.0], [-40.0]]), np.array([1])) < 1e-15
+    """-log p is e⁻⁴⁰ where p is 1 to all digits; with two classes and one logit nothing of it is lost."""
     assert loss_of("bce_with_logits", {}).forward(np.array([[40.0]]), np.array([1])) == pytest.approx(np.exp(-40))
 
 
@@ -173,3 +172,10 @@ def test_smoothing_moves_targets_towards_equal_shares() -> None:
     loss.forward(logits, LABELS)
     targets = loss.probabilities(logits) - loss.backward(1.0)
     assert_allclose(targets, 0.7 * np.eye(3)[:, LABELS] + 0.1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("z", [-40.0, -20.0, -5.0, 5.0, 20.0, 40.0, 700.0, -700.0])
+def test_small_probabilities_keep_their_digits(z: float) -> None:
+    probabilities = loss_of("bce_with_logits", {}).probabilities(np.array([[z]]))
+    exact = torch.sigmoid(torch.tensor([-z, z], dtype=torch.float64)).numpy()
+    assert_allclose(probabilities[:, 0], exact, rtol=1e-14, atol=0)

@@ -11,9 +11,10 @@ from finite_differences import assert_gradients
 from numpy.testing import assert_allclose, assert_array_equal
 
 from clfkit.components import OptimizerOptions
+from clfkit.engines.scratch.clipping import clip_norm
 from clfkit.engines.scratch.memory import Array
 from clfkit.engines.scratch.network import Network
-from clfkit.engines.scratch.penalty import Penalty, clip_norm
+from clfkit.engines.scratch.penalty import Penalty
 from clfkit.models.plan import BatchNorm, Conv2D, Dense, Flatten, LayerNorm, Plan
 
 PENALTIES: dict[str, dict[str, Any]] = {

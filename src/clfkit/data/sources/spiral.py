@@ -38,7 +38,8 @@ def spiral(
     steps of 4, and starts evenly around the circle instead.
 
     Source: https://cs231n.github.io/neural-networks-case-study/ and `nnfs.datasets.spiral_data`. The best
-    possible accuracy with the defaults is 100 % (cs231n) and 91 % (nnfs).
+    possible accuracy with the defaults is 100 % (cs231n; but the first point of every arm is the common centre, so that
+    two of them are always wrong) and 91 % (nnfs).
 
     Options:
         classes: number of arms.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn.modules.conv import _ConvNd
 from clfkit import rng
 from clfkit.components import NoOptions, models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
-from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, has_lone_sample
+from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches, lone_sample
 from clfkit.engines.pytorch.device import choose_device, make_deterministic
 from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
@@ -43,11 +44,8 @@ class TorchEngine:
         self.loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts)
         self.model = build_model(setup, self.loss.outputs, self.device)
         self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        if setup.train is not None:  # whoever only predicts keeps the threads of their program
-            torch.set_num_threads(choose_threads(setup, self.parameters))
-        self.decisions = {
-            "device": str(self.device), "precision": setup.precision, "threads": torch.get_num_threads(),
-        }  # fmt: skip
+        self._threads = choose_threads(setup, self.parameters)
+        self.decisions = {"device": str(self.device), "precision": setup.precision, "threads": self._threads}
         self._setup = setup
         self._bf16 = setup.precision == "bf16"
         self._normalize = Normalizer(setup.spec, self.device, dtype_of(setup))
@@ -59,6 +57,16 @@ class TorchEngine:
             self._train = Feed(setup.train, self._normalize, self.device)
             self._optimizer = build_optimizer(setup, self.model)
             self._decayed = parameter_groups(setup, self.model)[0]
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """See Engine."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
@@ -155,9 +163,7 @@ class TorchEngine:
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
         if self.model.training:
             self.model.eval()
-        size = min(8192, max(16, EVALUATION_NUMBERS // self._setup.spec.features))
-        for start in range(0, count, size):
-            yield np.arange(start, min(start + size, count))
+        return evaluation_batches(count, self._setup.spec.features, EVALUATION_NUMBERS)
 
     def model_state(self) -> Arrays:
         """See Engine."""
@@ -216,17 +222,15 @@ def _without_weights(component: Component[NoOptions]) -> Component[NoOptions]:
 
 def _refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> None:
     """Batch normalisation of a single number is undefined. Raises UsageError when training would come to that."""
-    if not has_lone_sample(setup, samples):
+    complaint = lone_sample(setup, samples)
+    if complaint is None:
         return
     lone = torch.zeros(1, *setup.spec.shape, device=next(model.parameters()).device)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
             copy.deepcopy(model).train()(lone)
         except ValueError as error:
-            raise UsageError(
-                f"train.batch_size: {samples} train samples in batches of {setup.batch_size} (accumulate "
-                f"{setup.accumulate}) leave one sample by itself, which this model cannot train on: {error}"
-            ) from None
+            raise UsageError(f"{complaint} this model cannot train on: {error}") from None
 
 
 def parameter_groups(setup: EngineSetup, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,15 @@ from clfkit import rng
 from clfkit.components import models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.arrays import parameter_of
-from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, has_lone_sample
+from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches, lone_sample
+from clfkit.engines.scratch.clipping import clip_norm
 from clfkit.engines.scratch.feed import Columns, Feed
 from clfkit.engines.scratch.layers.batch_norm import BatchNorm
 from clfkit.engines.scratch.losses import ScratchLoss
 from clfkit.engines.scratch.memory import Array, Memory
 from clfkit.engines.scratch.network import Network
 from clfkit.engines.scratch.optimizers import UpdateRule
-from clfkit.engines.scratch.penalty import Penalty, clip_norm
+from clfkit.engines.scratch.penalty import Penalty
 from clfkit.engines.threads import choose_threads
 from clfkit.errors import ModelError, UsageError
 from clfkit.losses import build_loss
@@ -43,12 +45,19 @@ class ScratchEngine:
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._rule: UpdateRule | None = None
         self._random = rng.Restartable()
-        if setup.train is not None:  # whoever only predicts keeps the threads of their program
-            self.decisions["threads"] = _limit_threads(choose_threads(setup, self.parameters))
+        if setup.train is not None:
+            self.decisions["threads"] = choose_threads(setup, self.parameters)
             _refuse_lone_sample(setup, len(setup.train), self.network)
             self.train = Feed(setup.train, self._columns)
             self._rule = optimizers.build(setup.optimizer, self.parameters, dtype, engine="scratch")
             self.penalty = Penalty(setup.optimizer.options)
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """See Engine. The threads are those of NumPy's matrix products."""
+        from threadpoolctl import threadpool_limits
+
+        limits: AbstractContextManager[object] = threadpool_limits(self.decisions.get("threads"), user_api="blas")
+        return limits
 
     def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
@@ -135,7 +144,7 @@ class ScratchEngine:
             for entry, vector in self._rule.state.items()
             for name, array in self.network.named(vector).items()
         }
-        if self._rule.counts:
+        if self._rule.counts:  # as torch has it, which counts in float32: exact to 16 million steps
             state |= {f"{name}/step": np.array(self._rule.steps, np.float32) for name in self.network.shapes}
         return state
 
@@ -144,11 +153,14 @@ class ScratchEngine:
         self.network.load(model)
         if optimizer is None or self._rule is None:
             return
+        self._rule.steps = 0
+        for vector in self._rule.state.values():
+            vector.fill(0)
         for key, array in optimizer.items():
             name, entry = parameter_of(key, array, self.network.shapes)
             if entry == "step":
                 self._rule.steps = int(array)
-            elif entry in self._rule.state:
+            elif entry in self._rule.state and array.ndim:
                 self.network.named(self._rule.state[entry])[name][...] = array
 
     def _feed(self, split: Split) -> Feed:
@@ -157,9 +169,7 @@ class ScratchEngine:
         return self._feeds[id(split)][1]
 
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
-        size = min(8192, max(16, EVALUATION_NUMBERS // self._setup.spec.features))
-        for start in range(0, count, size):
-            yield np.arange(start, min(start + size, count))
+        return evaluation_batches(count, self._setup.spec.features, EVALUATION_NUMBERS)
 
 
 def build_network(setup: EngineSetup, outputs: int, dtype: npt.DTypeLike) -> Network:
@@ -184,21 +194,11 @@ def build_network(setup: EngineSetup, outputs: int, dtype: npt.DTypeLike) -> Net
 
 def _refuse_lone_sample(setup: EngineSetup, samples: int, network: Network) -> None:
     """Batch normalisation of a single number is undefined. Raises UsageError when training would come to that."""
-    if not has_lone_sample(setup, samples):
+    complaint = lone_sample(setup, samples)
+    if complaint is None:
         return
     x = np.zeros((*setup.spec.shape, 1), network.weights.dtype)
     for layer in network.layers:
         if isinstance(layer, BatchNorm) and x[0].size == 1:
-            raise UsageError(
-                f"train.batch_size: {samples} train samples in batches of {setup.batch_size} (accumulate "
-                f"{setup.accumulate}) leave one sample by itself, which batch normalisation cannot train on"
-            )
+            raise UsageError(f"{complaint} batch normalisation cannot train on")
         x = layer.infer(x)
-
-
-def _limit_threads(threads: int) -> int:
-    """Let NumPy's matrix products use so many threads, in the whole process."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads, user_api="blas")
-    return threads

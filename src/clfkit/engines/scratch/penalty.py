@@ -1,8 +1,7 @@
-"""Penalties on large weights: L1, L2 and decoupled decay, and the limit on the gradient's norm."""
+"""Penalties on large weights: L1, L2 and decoupled decay."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +36,3 @@ class Penalty:
         """Decoupled decay of one step."""
         if self.options.weight_decay and self.options.decoupled:
             w *= 1 - lr * self.options.weight_decay
-
-
-def clip_norm(g: Array, largest: float) -> None:
-    """Scale a gradient down to the norm `largest` if it is longer. As torch does: by largest / (‖g‖ + 10⁻⁶)."""
-    factor = largest / (math.sqrt(float(np.dot(g, g))) + 1e-6)
-    if factor < 1:
-        g *= factor

@@ -44,7 +44,8 @@ class Layer:
         raise NotImplementedError
 
     def infer(self, x: Array) -> Array:
-        """out, in evaluation: nothing random, nothing remembered of the batch."""
+        """out, in evaluation: nothing random, no statistics changed. Not between `forward` and `backward`, since layers
+        that do the same in both keep what they are given."""
         raise NotImplementedError
 
     def learn(self, gradient: Array) -> None:

@@ -23,13 +23,15 @@ class Dropout(Layer):
 
     def __init__(self, layer: plan.Dropout, memory: Memory) -> None:
         super().__init__(memory)
-        kept = min(max(round((1 - layer.rate) * STEPS), 1), STEPS - 1)
-        self.kept, self.factor = np.uint16(kept), np.array(STEPS / kept, memory.dtype)
+        kept = max(round((1 - layer.rate) * STEPS), 1)
+        self.last_kept, self.factor = np.uint16(kept - 1), STEPS / kept
 
     def forward(self, x: Array, generator: np.random.Generator) -> Array:
         bits = generator.bit_generator.random_raw(-(-x.size // 4)).view(np.uint16)  # four numbers of 16 bits each
-        kept = np.less(bits[: x.size].reshape(x.shape), self.kept)
-        self.mask = np.multiply(kept, self.factor, out=self.memory("mask", x.shape))
+        kept = np.less_equal(bits[: x.size].reshape(x.shape), self.last_kept)
+        self.mask = self.memory("mask", x.shape)
+        np.copyto(self.mask, kept)
+        self.mask *= self.factor
         out: Array = np.multiply(x, self.mask, out=self.memory("out", x.shape))
         return out
 

@@ -19,6 +19,7 @@ class LayerNorm(Fixed):
 
     def infer(self, x: Array) -> Array:
         normed = np.subtract(x, x.mean(axis=0), out=self.memory("normed", x.shape))
+        normed -= normed.mean(axis=0)  # what rounding left of the mean: a sum of rows loses digits in float32
         self.inverse = 1 / np.sqrt(np.einsum("fn,fn->n", normed, normed) / len(x) + self.eps)
         normed *= self.inverse
         self.normed = normed

@@ -9,12 +9,12 @@ from clfkit.engines.scratch.memory import Array
 
 
 def sigmoid(x: Array, out: Array) -> Array:
-    """σ(x) = 1 / (1 + e⁻ˣ) = (1 + tanh(x/2)) / 2, which cannot overflow. Written into `out`."""
-    np.multiply(x, 0.5, out=out)
-    np.tanh(out, out=out)
+    """σ(x) = 1 / (1 + e⁻ˣ), written into `out`. Where e⁻ˣ overflows, 1 / ∞ = 0 is right to all digits."""
+    np.negative(x, out=out)
+    with np.errstate(over="ignore"):
+        np.exp(out, out=out)
     out += 1
-    out *= 0.5
-    return out
+    return np.reciprocal(out, out=out)
 
 
 class Sigmoid(Fixed):

@@ -9,7 +9,9 @@ from clfkit.engines.scratch.memory import Array
 
 
 class Softmax(Fixed):
-    """out_kn = e^(x_kn) / Σ_j e^(x_jn): positive, and 1 in sum for each sample.
+    """The layer that the losses end with, as a layer of its own: a network stops at its logits.
+
+    out_kn = e^(x_kn) / Σ_j e^(x_jn): positive, and 1 in sum for each sample.
 
     Taking the largest x of a sample from all of them first changes nothing (it cancels) and keeps e^x finite.
     """

@@ -17,7 +17,7 @@ class ScratchLoss(ABC):
     outputs: int
 
     def __init__(self, weights: Array | None) -> None:
-        self.weights = weights
+        self.weights = self.exact_weights = weights
 
     def allocate(self, memory: Memory) -> None:
         """Work in this memory, with numbers of its type."""
@@ -26,8 +26,8 @@ class ScratchLoss(ABC):
             self.weights = self.weights.astype(memory.dtype)
 
     def weight(self, labels: IndexArray) -> float:
-        """Sum of the weights of these labels; their number if all classes weigh the same."""
-        return float(len(labels)) if self.weights is None else float(self.weights.take(labels).sum())
+        """Sum of the weights of these labels, in float64; their number if all classes weigh the same."""
+        return float(len(labels)) if self.exact_weights is None else float(self.exact_weights.take(labels).sum())
 
     @abstractmethod
     def forward(self, logits: Array, labels: IndexArray) -> float:

@@ -46,8 +46,8 @@ class BinaryCrossEntropy(ScratchLoss):
 
     def probabilities(self, logits: Array) -> Array:
         both = self.memory("probabilities", (2, logits.shape[1]))
+        sigmoid(-logits[0], both[0])  # not 1 - σ(z), of which nothing is left where σ(z) is close to 1
         sigmoid(logits[0], both[1])
-        np.subtract(1, both[1], out=both[0])
         return both
 
     def predicted(self, logits: Array) -> IndexArray:

@@ -12,11 +12,11 @@ from clfkit.engines.scratch.memory import Array, Memory
 
 
 class CrossEntropy(ScratchLoss):
-    """Σₙ w_y [-(1 - s) log p_y] - s / K Σ_k w_k log p_k, with y the label of sample n and p = softmax(logits).
+    """Σₙ [-(1 - s) w_y log p_y - s / K Σ_k w_k log p_k], with y the label of sample n and p = softmax(logits).
 
     s is the label smoothing: the share of the target that all K classes divide. Softmax and logarithm are one
     function here, log p_k = z_k - log Σ_j e^(z_j) with z the logits less their largest: it neither overflows nor
-    loses digits where p is close to 0 or 1.
+    loses digits where p is close to 0.
     """
 
     def __init__(self, classes: int, label_smoothing: float, weights: Array | None) -> None:
