@@ -229,7 +229,8 @@ def spiral(repeats: int) -> None:
     engine, every = build(config, bundle, "scratch"), np.arange(len(bundle.train))
 
     def engine_steps() -> None:
-        engine.read([engine.train_step(every, 0.02, step) for step in range(steps)])
+        with engine.at_work():
+            engine.read([engine.train_step(every, 0.02, step) for step in range(steps)])
 
     seconds = best_of(
         repeats,
@@ -273,7 +274,8 @@ def mnist(repeats: int, root: str, steps: int) -> None:
 
     def work(engine: Engine) -> Callable[[], None]:
         def run() -> None:
-            engine.read([engine.train_step(indices, 5e-4, step) for step, (_, indices) in enumerate(batches)])
+            with engine.at_work():
+                engine.read([engine.train_step(indices, 5e-4, step) for step, (_, indices) in enumerate(batches)])
 
         return run
 
