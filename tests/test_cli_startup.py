@@ -8,21 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from import_probe import run_probed
+
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "torchvision", "matplotlib", "sklearn", "scipy", "pandas", "PIL")
-
-PROBE = """
-import sys
-sys.argv = ["clfkit", *sys.argv[1:]]
-code = 0
-try:
-    from clfkit.__main__ import main
-    main()
-except SystemExit as end:
-    code = end.code or 0
-print("LOADED", sorted({name.split(".")[0] for name in sys.modules} & set(%r)), file=sys.stderr)
-sys.exit(code)
-"""
 
 
 @pytest.mark.parametrize(
@@ -42,9 +31,7 @@ sys.exit(code)
     ids=lambda value: "-".join(value[:2]) if isinstance(value, tuple) else str(value),
 )
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...], code: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE % (HEAVY,), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = run_probed(HEAVY, *arguments, cwd=ROOT)
     assert done.returncode == code, done.stderr
     assert done.stderr.splitlines()[-1] == "LOADED []"
 

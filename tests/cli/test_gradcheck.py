@@ -160,3 +160,11 @@ def test_what_lies_beside_kinks_alone_is_not_called_wrong(tmp_path: Path, monkey
     assert result.exit_code == 1
     assert "not checked: 1.weight, 1.bias, 3.weight, 3.bias\n" in result.stdout and "wrong" not in result.stdout
     assert [line.split()[3:] for line in result.stdout.splitlines()[4:5]] == [["0", "8", "–"]]
+
+
+def test_the_number_of_train_samples_does_not_matter(tmp_path: Path) -> None:
+    """49 of them in batches of 8 would leave one alone, which batch norm cannot train on; gradcheck takes 8 only."""
+    code, result = gradcheck(
+        tmp_path, "blobs", "--set", "data.samples=70", "--set", "model.norm=batch", "--entries", "2"
+    )
+    assert (code, result["passed"]) == (0, True)

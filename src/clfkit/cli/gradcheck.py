@@ -48,6 +48,7 @@ def gradcheck(
 def _compare(config: ExperimentConfig, samples: int, entries: int) -> list[Comparison]:
     """Every tensor of the experiment's network, on a few of its train samples."""
     from clfkit import rng
+    from clfkit.data.bundle import Split
     from clfkit.data.loading import load_bundle
     from clfkit.engines.base import EngineSetup
     from clfkit.engines.scratch.engine import ScratchEngine
@@ -55,13 +56,14 @@ def _compare(config: ExperimentConfig, samples: int, entries: int) -> list[Compa
 
     bundle = load_bundle(config.data, config.data_seed)
     size = min(samples, len(bundle.train))
+    chosen = rng.generator(config.seed, "gradcheck").permutation(len(bundle.train))[:size]
+    batch = Split(bundle.train.inputs[chosen], bundle.train.labels[chosen], bundle.train.ids[chosen])
     setup = EngineSetup(
         spec=bundle.spec, model=config.model, loss=config.train.loss, optimizer=config.train.optimizer,
-        train=bundle.train, class_counts=bundle.train.counts(len(bundle.spec.classes)), seed=config.seed,
+        train=batch, class_counts=bundle.train.counts(len(bundle.spec.classes)), seed=config.seed,
         batch_size=size, precision=config.train.precision, threads=config.train.threads,
     )  # fmt: skip
-    batch = rng.generator(config.seed, "gradcheck").permutation(len(bundle.train))[:size]
-    return list(compare_gradients(ScratchEngine(setup), batch, entries, config.seed))
+    return list(compare_gradients(ScratchEngine(setup), entries, config.seed))
 
 
 def _show(config: ExperimentConfig, tensors: Sequence[Comparison]) -> None:

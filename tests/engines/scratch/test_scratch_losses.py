@@ -147,6 +147,7 @@ def test_extreme_logits(name: str, options: dict[str, Any], dtype: str, extreme:
 
 def test_confident_and_right_keeps_its_digits() -> None:
     """-log p is e⁻⁴⁰ where p is 1 to all digits; with two classes and one logit nothing of it is lost."""
+    assert loss_of("cross_entropy", {}).forward(np.array([[0.0], [40.0], [-40.0]]), np.array([1])) < 1e-15
     assert loss_of("bce_with_logits", {}).forward(np.array([[40.0]]), np.array([1])) == pytest.approx(np.exp(-40))
 
 

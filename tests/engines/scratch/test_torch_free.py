@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-PROBE = """
-import sys
-sys.argv = ["clfkit", *sys.argv[1:]]
-code = 0
-try:
-    from clfkit.__main__ import main
-    main()
-except SystemExit as end:
-    code = end.code or 0
-print("LOADED", sorted({name.split(".")[0] for name in sys.modules} & {"torch", "torchvision"}), file=sys.stderr)
-sys.exit(code)
-"""
+from import_probe import run_probed
+
 BLOBS = """
 name: tiny
 seed: 7
@@ -41,8 +30,7 @@ plots: [curves, samples]
 
 def clfkit(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The command line in its own process; the last line of stderr says whether torch was imported."""
-    command = [sys.executable, "-c", PROBE, *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    done = run_probed(("torch", "torchvision"), *arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     return done

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from clfkit import rng
-from clfkit.data.bundle import IndexArray
 from clfkit.engines.scratch.engine import ScratchEngine
 from clfkit.engines.scratch.memory import Array
 
@@ -19,7 +18,6 @@ nearer than 10⁻⁵ it says more about the digits of the loss than about its sl
 SMALL = 1e-3
 """Entries smaller than this share of the largest gradient are measured against that share: their own few digits are
 lost in the rounding of the loss."""
-
 
 PATIENCE = 4
 """For how many entries beside kinks another one is tried, for each that is wanted."""
@@ -41,15 +39,15 @@ class Comparison:
     error: float
 
 
-def compare_gradients(engine: ScratchEngine, indices: IndexArray, entries: int, seed: int) -> Iterator[Comparison]:
-    """Check the logits and every learned tensor on the train samples at `indices`, at most `entries` numbers of each.
+def compare_gradients(engine: ScratchEngine, entries: int, seed: int) -> Iterator[Comparison]:
+    """Check the logits and every learned tensor on all train samples of an engine, at most `entries` numbers of each.
 
     The engine should compute in float64. What is differentiated is what training minimises: the mean loss of the
     batch with its penalties, dropout with one mask throughout, batch norm with the statistics of the batch.
     """
     network, loss, penalty = engine.network, engine.loss, engine.penalty
     pulled = network.weights[: network.decayed]
-    x, labels = engine.train.batch(indices)
+    x, labels = engine.train.batch(np.arange(len(engine.train)))
     weight = loss.weight(labels)
     random = rng.Restartable()
 

@@ -57,12 +57,9 @@ def optimizers(
 
     note = differences(classifiers, compared=COMPARED, needed=NEEDED)
     if accuracy == "auto":
-        known = all(
-            classifier.records and classifier.records[0].valid_accuracy is not None for classifier in classifiers
-        )
+        known = all(each.records and each.records[0].valid_accuracy is not None for each in classifiers)
         accuracy = "valid" if known else "train"
-    names = told_apart(classifiers, [_described(classifier) for classifier in classifiers])
-    names = [_in_lines(label(name, NAME_LENGTH)) for name in names]
+    names = _legend(classifiers)
     losses = [_curve(classifier, f"{loss}.loss") for classifier in classifiers]
     shares = [_curve(classifier, f"{accuracy}.accuracy") for classifier in classifiers]
     written = "\n".join(names).split("\n")
@@ -81,6 +78,12 @@ def optimizers(
     config = classifiers[0].config
     figure.suptitle(f"Optimizers on {label(config.data.name, 40)} with {label(config.model.name, 40)}")
     return figure
+
+
+def _legend(classifiers: Sequence[Classifier]) -> list[str]:
+    """What the legend says of each run, perhaps in several lines."""
+    names = told_apart(classifiers, [_described(classifier) for classifier in classifiers])
+    return [_in_lines(label(name, NAME_LENGTH)) for name in names]
 
 
 def _described(classifier: Classifier) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
@@ -11,7 +12,7 @@ import numpy as np
 from clfkit.engines.scratch.memory import Array, Memory
 
 
-class Layer:
+class Layer(ABC):
     """A function out = f(x; weights) and its derivatives.
 
     Samples stand last: x is (features, N) or (channels, height, width, N), one column a sample, as in the formulas
@@ -39,21 +40,21 @@ class Layer:
         """Take the arrays for the names in `shapes`: weights to compute with, gradients to write into."""
         self.weights, self.gradients = weights, gradients
 
+    @abstractmethod
     def forward(self, x: Array, generator: np.random.Generator) -> Array:
         """out, in training. What the derivatives need of this call is kept until the next one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def infer(self, x: Array) -> Array:
         """out, in evaluation: nothing random, no statistics changed. Not between `forward` and `backward`, since layers
         that do the same in both keep what they are given."""
-        raise NotImplementedError
 
-    def learn(self, gradient: Array) -> None:
+    def learn(self, gradient: Array) -> None:  # noqa: B027, most layers learn nothing
         """From dout to the gradients of the weights: writes into `gradients`."""
 
+    @abstractmethod
     def backward(self, gradient: Array) -> Array:
         """From dout to dx = ∂L/∂x, to be called after `learn`."""
-        raise NotImplementedError
 
     def branches(self) -> Array | None:
         """Which branch of f each number of the last `forward` took, for functions with kinks; else None.
