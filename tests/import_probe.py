@@ -16,7 +16,7 @@ try:
     main()
 except SystemExit as end:
     code = end.code or 0
-print("LOADED", sorted({name.split(".")[0] for name in sys.modules} & set(%r)), file=sys.stderr)
+print("LOADED", sorted({*sys.modules} & set(%r)), file=sys.stderr)
 sys.exit(code)
 """
 

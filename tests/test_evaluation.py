@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from clfkit.classifier import load
+from clfkit.data.bundle import Split
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.run import RunDirectory
 
@@ -63,16 +64,16 @@ def test_test_split_is_read_after_training_only(laboratory: object, monkeypatch:
     from clfkit.progress import Quiet
 
     events: list[str] = []
-    predict = TorchEngine.predict
+    evaluate_split = TorchEngine.evaluate
 
     class Watcher(Quiet):
         def on_stop(self) -> None:
             events.append("stop")
 
-    def watched(self: TorchEngine, inputs: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        events.append(f"predict {len(inputs)}")
-        return predict(self, inputs)
+    def watched(self: TorchEngine, split: Split) -> object:
+        events.append(f"evaluate {len(split)}")
+        return evaluate_split(self, split)
 
-    monkeypatch.setattr(TorchEngine, "predict", watched)
+    monkeypatch.setattr(TorchEngine, "evaluate", watched)
     laboratory.run(None, Watcher())  # type: ignore[attr-defined]
-    assert events == ["stop", "predict 20", "predict 40"]
+    assert events == ["stop", "evaluate 20", "evaluate 40"]

@@ -188,6 +188,8 @@ def build_engine(
         batch_size=1024,
         device=device or ("cpu" if config.train.device == "cpu" else "auto"),
         precision=config.train.precision,
+        channels_last=config.train.channels_last,
+        resident=config.train.resident,
         threads=config.train.threads,
     )
     engine: Engine = engines.build(config.engine, setup)

@@ -36,8 +36,8 @@ class Evaluation:
 
 def evaluate(engine: Engine, split: Split, name: str, classes: ClassMap) -> Evaluation:
     """Score the engine's model on a split: training never does, so no choice is made on test."""
-    probabilities = engine.predict(split.inputs)
-    predictions = Predictions(split.labels, probabilities, classes, engine.score(split).mean_loss)
+    probabilities, totals = engine.evaluate(split)
+    predictions = Predictions(split.labels, probabilities, classes, totals.mean_loss)
     return Evaluation(name, len(split), score(predictions), _table(predictions), predictions)
 
 

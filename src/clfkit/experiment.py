@@ -166,7 +166,8 @@ class _Session:
         setup = EngineSetup(
             spec=bundle.spec, model=config.model, loss=train.loss, optimizer=train.optimizer, train=bundle.train,
             class_counts=counts, seed=config.seed, batch_size=batches.batch_size, accumulate=train.accumulate,
-            clip_norm=train.clip_norm, device=train.device, precision=train.precision, threads=train.threads,
+            clip_norm=train.clip_norm, device=train.device, precision=train.precision,
+            channels_last=train.channels_last, resident=train.resident, threads=train.threads,
             deterministic=train.deterministic, fresh=fresh,
         )  # fmt: skip
         engine: Engine = engines.build(config.engine, setup)

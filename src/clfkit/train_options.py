@@ -69,8 +69,17 @@ class TrainOptions(Options):
         1, description="pieces that one batch is worked through in: the same step with less memory"
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model is trained")
-    precision: Literal["fp32", "bf16", "fp64"] = Field(
-        "fp32", description="arithmetic: fp32, bf16 in the forward pass, or fp64 to compare results digit by digit"
+    precision: Literal["fp32", "bf16", "fp64", "auto"] = Field(
+        "fp32",
+        description="arithmetic: fp32, bf16 in the forward pass, fp64 to compare results digit by digit; `auto` takes "
+        "bf16 for images on processors and GPUs made for it",
+    )
+    channels_last: Annotated[bool | Literal["auto"], one_of("true, false or 'auto'")] = Field(
+        "auto", description="lay images out as (N, H, W, C) for convolutions; `auto` does on a CPU or NVIDIA GPU"
+    )
+    resident: Annotated[bool | Literal["auto"], one_of("true, false or 'auto'")] = Field(
+        "auto",
+        description="keep the samples on the device; `auto` does where they take half of its free memory at most",
     )
     threads: Annotated[PositiveInt | Literal["auto"], one_of("a whole number above 0, or 'auto'")] = Field(
         "auto", description="processor threads; `auto` takes one for tiny networks and all for others"

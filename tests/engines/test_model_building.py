@@ -14,7 +14,9 @@ from torch import nn
 from clfkit.components import losses, models, optimizers
 from clfkit.data.bundle import ClassMap, DataSpec, Split
 from clfkit.engines.base import EngineSetup
-from clfkit.engines.pytorch.engine import TorchEngine, build_model, parameter_groups
+from clfkit.engines.pytorch.building import build_model
+from clfkit.engines.pytorch.engine import TorchEngine
+from clfkit.engines.pytorch.optimizing import parameter_groups
 from clfkit.engines.pytorch.state import from_arrays
 from clfkit.errors import CheckpointError, ModelError
 from clfkit.vision import torchvision

@@ -15,7 +15,7 @@ from torch import nn
 from clfkit.components import engines, losses, models, optimizers
 from clfkit.data.bundle import ClassMap, DataSpec, Split
 from clfkit.engines.base import Engine, EngineSetup, Totals
-from clfkit.engines.pytorch.engine import build_model
+from clfkit.engines.pytorch.building import build_model
 from clfkit.engines.threads import choose_threads
 from clfkit.errors import CheckpointError, UsageError
 from clfkit.registry import Component
@@ -55,8 +55,9 @@ BATCHES = [np.arange(start, start + 8) for start in range(0, SAMPLES, 8)] * 2
 def trained(lr: float = 0.05, **changes: Any) -> Engine:
     """An engine after ten steps."""
     engine = make_engine(**changes)
-    for step, batch in enumerate(BATCHES):
-        engine.train_step(batch, lr, step)
+    with engine.at_work():
+        for step, batch in enumerate(BATCHES):
+            engine.train_step(batch, lr, step)
     return engine
 
 

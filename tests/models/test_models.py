@@ -12,7 +12,7 @@ from torch import nn
 
 from clfkit.components import backbones, models
 from clfkit.data.bundle import ClassMap, DataSpec
-from clfkit.engines.pytorch.engine import as_module
+from clfkit.engines.pytorch.building import as_module
 from clfkit.errors import ModelError
 from clfkit.models.activations import activation, tanh_elementary
 from clfkit.models.trial import shape_of_outputs

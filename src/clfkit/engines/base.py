@@ -97,6 +97,8 @@ class EngineSetup:
     clip_norm: float | None = None
     device: str = "auto"
     precision: str = "fp32"
+    channels_last: bool | str = "auto"
+    resident: bool | str = "auto"
     threads: int | str = "auto"
     deterministic: bool = False
     fresh: bool = True
@@ -141,6 +143,9 @@ class Engine(Protocol):
 
     def score(self, split: Split) -> Totals:
         """Loss and accuracy on a split, in evaluation mode."""
+
+    def evaluate(self, split: Split) -> tuple[FloatArray, Totals]:
+        """Class probabilities (N, K) of a split with its loss and accuracy, in one pass."""
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Class probabilities (N, K) in evaluation mode; inputs are raw, as in a Split."""

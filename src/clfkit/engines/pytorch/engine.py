@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,28 +9,30 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 
-from clfkit import rng
-from clfkit.components import NoOptions, models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
-from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches, lone_sample
-from clfkit.engines.pytorch.device import choose_device, make_deterministic
+from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches
+from clfkit.engines.pytorch.building import build_model, refuse_lone_sample
+from clfkit.engines.pytorch.device import (
+    choose_device,
+    choose_precision,
+    default_generator,
+    dtype_of,
+    keep_freed_memory,
+    make_deterministic,
+    takes_channels_last,
+)
 from clfkit.engines.pytorch.feed import Feed, Normalizer
+from clfkit.engines.pytorch.optimizing import build_optimizer, eager_step, parameter_groups
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.engines.threads import choose_threads
-from clfkit.errors import ModelError, UsageError
 from clfkit.losses import build_loss
-from clfkit.models.modules import as_modules
-from clfkit.models.plan import Plan
-from clfkit.models.trial import refusals, shape_of_outputs
-from clfkit.registry import Component
 
-CPU = torch.device("cpu")
-NORMALISATION = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance norm of any kind
-EVALUATION_NUMBERS = 1_000_000
-"""Input numbers in one batch of an evaluation: large enough for speed, small enough for memory."""
+EVALUATION_NUMBERS = {"cpu": 80_000}
+"""Input numbers in one batch of an evaluation: as many as a processor's caches and allocator take well."""
+
+LARGE_EVALUATION = 4_000_000
+"""The same for devices with thousands of cores."""
 
 
 class TorchEngine:
@@ -40,80 +41,107 @@ class TorchEngine:
     def __init__(self, setup: EngineSetup) -> None:
         if setup.deterministic:
             make_deterministic()
+        self._setup = setup
         self.device = choose_device(setup.device)
+        precision = choose_precision(setup, self.device)
+        layout = torch.channels_last if takes_channels_last(setup, self.device) else torch.contiguous_format
         self.loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts)
         self.model = build_model(setup, self.loss.outputs, self.device)
+        self.model.to(memory_format=layout)  # type: ignore[call-overload]
         self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         self._threads = choose_threads(setup, self.parameters)
-        self.decisions = {"device": str(self.device), "precision": setup.precision, "threads": self._threads}
-        self._setup = setup
-        self._bf16 = setup.precision == "bf16"
-        self._normalize = Normalizer(setup.spec, self.device, dtype_of(setup))
+        self._bf16 = precision == "bf16"
+        self._normalize = Normalizer(setup.spec, self.device, dtype_of(setup), layout)
         self._random = default_generator(self.device)
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._optimizer: torch.optim.Optimizer | None = None
+        self.decisions = {"device": str(self.device), "precision": precision, "threads": self._threads}
+        if setup.spec.inputs == "image":
+            self.decisions["channels_last"] = layout == torch.channels_last
         if setup.train is not None:
-            _refuse_lone_sample(setup, len(setup.train), self.model)
-            self._train = Feed(setup.train, self._normalize, self.device)
-            self._optimizer = build_optimizer(setup, self.model)
-            self._decayed = parameter_groups(setup, self.model)[0]
+            self._prepare_training(setup.train)
+
+    def _prepare_training(self, train: Split) -> None:
+        refuse_lone_sample(self._setup, len(train), self.model)
+        self._train = Feed(train, self._normalize, self.device, self._setup.resident)
+        self._optimizer = build_optimizer(self._setup, self.model)
+        self._step = eager_step(self._optimizer)
+        self._learnable = [p for p in self.model.parameters() if p.requires_grad]
+        self._decayed = parameter_groups(self._setup, self.model)[0]
+        self.decisions["samples"] = "resident" if self._train.resident else "a batch at a time"
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """See Engine."""
-        before = torch.get_num_threads()
+        """See Engine. The program that trains may draw from torch too: its random stream is put back as well."""
+        threads, stream = torch.get_num_threads(), self._random.get_state()
         torch.set_num_threads(self._threads)
+        keep_freed_memory()
         try:
             yield
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(threads)
+            self._random.set_state(stream)
 
     def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
-        assert self._optimizer is not None, "this engine was built without train samples"
         if not self.model.training:
             self.model.train()
-        inputs, labels = self._train.batch(indices)
+        inputs, labels = self._batch(indices)
         weight = self.loss.weight(labels)
-        before = self._random.get_state()  # the program that trains may draw from torch too; leave it its stream
         self._random.manual_seed(key)
-        try:
-            total, correct = self._backward(inputs, labels, weight)
-        finally:
-            self._random.set_state(before)
+        pieces = self._setup.accumulate
+        results = [
+            self._learn(part, answers, weight)
+            for part, answers in zip(inputs.chunk(pieces), labels.chunk(pieces), strict=True)
+        ]
+        self._update(lr)
+        if pieces == 1:
+            total, correct = results[0]
+        else:
+            total, correct = (torch.stack(values).sum() for values in zip(*results, strict=True))
+        return StepResult(total, weight, correct, len(indices))
+
+    def _learn(self, inputs: Tensor, labels: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Add the gradients of these samples; returns their summed loss and hits."""
+        total, correct = self._forward(inputs, labels)
+        self._backward(total / weight)
+        return total.detach(), correct
+
+    # The phases of a step, which `--profile` times by these names
+
+    def _batch(self, indices: IndexArray) -> tuple[Tensor, Tensor]:
+        return self._train.batch(indices)
+
+    def _forward(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self._logits(inputs)
+        total, _ = self.loss.torch(logits, labels)
+        return total, (self.loss.predicted(logits.detach()) == labels).sum()
+
+    def _backward(self, loss: Tensor) -> None:
+        torch.autograd.backward(loss)
+
+    @torch.no_grad()
+    def _update(self, lr: float) -> None:
+        """Clip, penalise, and step along the gradient, which is gone afterwards."""
+        assert self._optimizer is not None, "this engine was built without train samples"
         if self._setup.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._setup.clip_norm)
         self._shrink(lr)
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        return StepResult(total, weight, correct, len(indices))
+        self._step()
+        for parameter in self._learnable:
+            parameter.grad = None
 
     def _shrink(self, lr: float) -> None:
         """The penalties that are not the optimizer's own: L1, and decay that passes the gradient by."""
         options = self._setup.optimizer.options
-        with torch.no_grad():
-            if options.l1:
-                for parameter in self._decayed:
-                    if parameter.grad is not None:
-                        parameter.grad.add_(parameter.sign(), alpha=options.l1)
-            if options.decoupled and options.weight_decay and self._decayed:
-                torch._foreach_mul_(self._decayed, 1 - lr * options.weight_decay)
-
-    def _backward(self, inputs: Tensor, labels: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Gradients of the batch, worked through in `accumulate` pieces; returns summed loss and hits."""
-        pieces = self._setup.accumulate
-        totals, hits = [], []
-        for part, answers in zip(inputs.chunk(pieces), labels.chunk(pieces), strict=True):
-            logits = self._logits(part)
-            total, _ = self.loss.torch(logits, answers)
-            torch.autograd.backward(total / weight)
-            totals.append(total.detach())
-            hits.append((self.loss.predicted(logits) == answers).sum())
-        if pieces == 1:
-            return totals[0], hits[0]
-        return torch.stack(totals).sum(), torch.stack(hits).sum()
+        if options.l1:
+            for parameter in self._decayed:
+                if parameter.grad is not None:
+                    parameter.grad.add_(parameter.sign(), alpha=options.l1)
+        if options.decoupled and options.weight_decay and self._decayed:
+            torch._foreach_mul_(self._decayed, 1 - lr * options.weight_decay)
 
     def _logits(self, inputs: Tensor) -> Tensor:
         if not self._bf16:
@@ -135,20 +163,16 @@ class TorchEngine:
     @torch.inference_mode()
     def score(self, split: Split) -> Totals:
         """See Engine. The split stays on the device, since training scores it after every epoch."""
-        feed = self._feed(split)
-        results = []
-        for indices in self._evaluation_batches(len(split)):
-            inputs, labels = feed.batch(indices)
-            logits = self._logits(inputs)
-            total, weight = self.loss.torch(logits, labels)
-            correct = (self.loss.predicted(logits) == labels).sum()
-            results.append(StepResult(total, weight, correct, len(indices)))
-        return self.read(results)
+        return self.read([self._score(logits, labels) for logits, labels in self._answers(split)])
 
-    def _feed(self, split: Split) -> Feed:
-        if id(split) not in self._feeds:  # the split is kept too, so that its id stays its own
-            self._feeds[id(split)] = split, Feed(split, self._normalize, self.device)
-        return self._feeds[id(split)][1]
+    @torch.inference_mode()
+    def evaluate(self, split: Split) -> tuple[FloatArray, Totals]:
+        """See Engine."""
+        parts, results = [np.empty((0, len(self._setup.spec.classes)), np.float32)], []
+        for logits, labels in self._answers(split):
+            parts.append(self._probabilities(logits))
+            results.append(self._score(logits, labels))
+        return np.concatenate(parts), self.read(results)
 
     @torch.inference_mode()
     def predict(self, inputs: Inputs) -> FloatArray:
@@ -156,14 +180,31 @@ class TorchEngine:
         parts = [np.empty((0, len(self._setup.spec.classes)), np.float32)]
         for indices in self._evaluation_batches(len(inputs)):
             samples = torch.from_numpy(np.ascontiguousarray(inputs[indices]))
-            logits = self._logits(self._normalize(samples))
-            parts.append(self.loss.probabilities(logits).float().cpu().numpy())
+            parts.append(self._probabilities(self._logits(self._normalize(samples))))
         return np.concatenate(parts)
+
+    def _answers(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+        """Logits and labels of a split, batch by batch in its own order."""
+        if id(split) not in self._feeds:  # the split is kept too, so that its id stays its own
+            self._feeds[id(split)] = split, Feed(split, self._normalize, self.device, self._setup.resident)
+        feed = self._feeds[id(split)][1]
+        for indices in self._evaluation_batches(len(split)):
+            inputs, labels = feed.batch(indices)
+            yield self._logits(inputs), labels
+
+    def _score(self, logits: Tensor, labels: Tensor) -> StepResult:
+        total, weight = self.loss.torch(logits, labels)
+        return StepResult(total, weight, (self.loss.predicted(logits) == labels).sum(), len(labels))
+
+    def _probabilities(self, logits: Tensor) -> FloatArray:
+        probabilities: FloatArray = self.loss.probabilities(logits).float().cpu().numpy()
+        return probabilities
 
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
         if self.model.training:
             self.model.eval()
-        return evaluation_batches(count, self._setup.spec.features, EVALUATION_NUMBERS)
+        numbers = EVALUATION_NUMBERS.get(self.device.type, LARGE_EVALUATION)
+        return evaluation_batches(count, self._setup.spec.features, numbers)
 
     def model_state(self) -> Arrays:
         """See Engine."""
@@ -178,109 +219,6 @@ class TorchEngine:
         from_arrays(self.model, model)
         if optimizer is not None and self._optimizer is not None:
             put_optimizer_arrays(self._optimizer, self.model, optimizer)
-
-
-def build_model(setup: EngineSetup, outputs: int, device: torch.device = CPU) -> nn.Module:
-    """The model with initial weights that depend on the seed alone; torch's own random state is left as it was.
-
-    Raises ModelError when it does not fit into memory or cannot take the samples.
-    """
-    component = setup.model if setup.fresh and setup.train is not None else _without_weights(setup.model)
-    with torch.random.fork_rng(devices=[]), refusals(f"model {component.name!r}", setup.spec):
-        torch.default_generator.manual_seed(rng.key(setup.seed, "weights"))
-        model = as_module(models.build(component, setup.spec, outputs), setup.seed, dtype_of(setup))
-        shape = shape_of_outputs(model, setup.spec)
-        if shape != (2, outputs):
-            raise ModelError(
-                f"model {component.name!r} must return logits (N, {outputs}); for 2 samples of shape "
-                f"{setup.spec.shape} it returns {shape or 'no tensor'}"
-            )
-        return model.to(device).train()
-
-
-def as_module(model: Plan | nn.Module, seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """A plan as a module with the first weights that it has on every engine; a module as it is."""
-    if isinstance(model, nn.Module):
-        return model.to(dtype)
-    module = nn.Sequential(*as_modules(model.layers)).to(dtype)
-    arrays = model.first_arrays(rng.generator(seed, "weights"))
-    module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    return module
-
-
-def _without_weights(component: Component[NoOptions]) -> Component[NoOptions]:
-    """The same component, and those in its options, without the `weights` that it would start from."""
-    changes: dict[str, Any] = {}
-    for name, field in type(component.options).model_fields.items():
-        value = getattr(component.options, name)
-        if isinstance(value, Component):
-            changes[name] = _without_weights(value)
-        elif name == "weights" and field.default is None:
-            changes[name] = None
-    return Component(component.name, component.options.model_copy(update=changes))
-
-
-def _refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> None:
-    """Batch normalisation of a single number is undefined. Raises UsageError when training would come to that."""
-    complaint = lone_sample(setup, samples)
-    if complaint is None:
-        return
-    lone = torch.zeros(1, *setup.spec.shape, device=next(model.parameters()).device)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        try:
-            copy.deepcopy(model).train()(lone)
-        except ValueError as error:
-            raise UsageError(f"{complaint} this model cannot train on: {error}") from None
-
-
-def parameter_groups(setup: EngineSetup, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Learnable tensors with weight decay, and those without: biases, normalisation layers, scales of channels."""
-    learnable: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
-    if setup.optimizer.options.decay_all:
-        return learnable, []
-    free = {
-        id(parameter)
-        for module in model.modules()
-        for name, parameter in module.named_parameters(recurse=False)
-        if name == "bias" or isinstance(module, NORMALISATION) or _is_vector(parameter, module)
-    }
-    return [p for p in learnable if id(p) not in free], [p for p in learnable if id(p) in free]
-
-
-def _is_vector(parameter: Tensor, module: nn.Module) -> bool:
-    """Whether a parameter holds one number a channel, as (C,) or (C, 1, 1); a layer's matrix of one row does not."""
-    if parameter.ndim <= 1:
-        return True
-    return parameter.ndim > 2 and parameter.numel() == max(parameter.shape) and not isinstance(module, _ConvNd)
-
-
-def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of the config; an L2 penalty goes into its gradient, decoupled decay does not."""
-    decayed, free = parameter_groups(setup, model)
-    options = setup.optimizer.options
-    penalty = 0.0 if options.decoupled else options.weight_decay
-    groups: list[dict[str, Any]] = [
-        {"params": parameters, "weight_decay": decay}
-        for parameters, decay in ((decayed, penalty), (free, 0.0))
-        if parameters
-    ]
-    optimizer: torch.optim.Optimizer = optimizers.build(setup.optimizer, groups)
-    return optimizer
-
-
-def dtype_of(setup: EngineSetup) -> torch.dtype:
-    """The type of weights and inputs."""
-    return torch.float64 if setup.precision == "fp64" else torch.float32
-
-
-def default_generator(device: torch.device) -> torch.Generator:
-    """The generator that torch's own layers (dropout and the like) draw from on this device."""
-    if device.type == "cuda":
-        torch.cuda.current_device()  # makes the generators
-        return torch.cuda.default_generators[device.index or 0]
-    if device.type == "mps":
-        return torch.mps._get_default_mps_generator()
-    return torch.default_generator
 
 
 def _fetch(values: list[Any]) -> Any:

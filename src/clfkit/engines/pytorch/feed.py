@@ -18,10 +18,16 @@ class Normalizer:
     Features are standardised in float64, since float32 cannot tell timestamps apart before their mean is gone.
     """
 
-    def __init__(self, spec: DataSpec, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        spec: DataSpec,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
         shape = (1, -1) + (1,) * (len(spec.shape) - 1)
         self._device = device
-        self._dtype = dtype
+        self._dtype, self._layout = dtype, layout
         exact = torch.device("cpu") if device.type == "mps" else device  # Metal has no float64
         self._exact_mean = torch.tensor(spec.mean, dtype=torch.float64, device=exact).reshape(shape)
         self._exact_std = torch.tensor(spec.std, dtype=torch.float64, device=exact).reshape(shape)
@@ -30,7 +36,8 @@ class Normalizer:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         if inputs.dtype == torch.uint8:
-            return (inputs.to(self._device).to(self._dtype) - self._mean) * self._scale
+            pixels = inputs.to(self._device).to(self._dtype, memory_format=self._layout)
+            return pixels.sub_(self._mean).mul_(self._scale)
         exact = inputs.to(self._exact_mean.device).double()
         return ((exact - self._exact_mean) / self._exact_std).to(self._dtype).to(self._device)
 
@@ -38,19 +45,28 @@ class Normalizer:
 class Feed:
     """Batches of normalised inputs and labels of one split, on the device."""
 
-    def __init__(self, split: Split, normalize: Normalizer, device: torch.device) -> None:
+    def __init__(
+        self, split: Split, normalize: Normalizer, device: torch.device, resident: bool | str = "auto"
+    ) -> None:
         self._normalize = normalize
         self._device = device
         self._labels = torch.from_numpy(np.ascontiguousarray(split.labels)).to(device)
         self._inputs: Inputs | Tensor = split.inputs
         self._ready = False  # already normalised: features are, pixels stay uint8 until they are needed
-        if isinstance(split.inputs, np.ndarray) and fits(split.inputs.nbytes, device):
-            resident = torch.from_numpy(np.ascontiguousarray(split.inputs))
-            self._ready = resident.dtype != torch.uint8
-            self._inputs = normalize(resident) if self._ready else resident.to(device)
+        if isinstance(split.inputs, np.ndarray) and (
+            fits(split.inputs.nbytes, device) if resident == "auto" else resident
+        ):
+            samples = torch.from_numpy(np.ascontiguousarray(split.inputs))
+            self._ready = samples.dtype != torch.uint8
+            self._inputs = normalize(samples) if self._ready else samples.to(device)
 
     def __len__(self) -> int:
         return len(self._labels)
+
+    @property
+    def resident(self) -> bool:
+        """Whether all samples lie on the device."""
+        return isinstance(self._inputs, Tensor)
 
     def batch(self, indices: IndexArray) -> tuple[Tensor, Tensor]:
         """Inputs (n, …) and labels (n,) of the samples at `indices`; a whole split keeps its own order."""

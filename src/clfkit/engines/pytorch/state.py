@@ -47,6 +47,8 @@ def put_optimizer_arrays(optimizer: torch.optim.Optimizer, model: nn.Module, arr
         value = torch.from_numpy(np.array(array))
         if entry != "step":  # moments are of the weights' type, whatever precision they were trained in
             value = value.to(parameter.dtype)
+        if value.ndim:  # laid out in memory as the weights are, since a fused step goes through both as they lie
+            value = torch.empty_like(parameter).copy_(value)
         # Step counters lie on the CPU, unless the whole step runs as one kernel on the device.
         on_cpu = value.ndim == 0 and not optimizer.defaults.get("fused")
         optimizer.state[parameter][entry] = value if on_cpu else value.to(parameter.device)

@@ -7,7 +7,7 @@ from clfkit.engines.base import Engine, EngineSetup
 
 
 @engines.register(
-    "scratch", engine="scratch", accepts={"train.device": ("auto", "cpu"), "train.precision": ("fp32", "fp64")}
+    "scratch", engine="scratch", accepts={"train.device": ("auto", "cpu"), "train.precision": ("auto", "fp32", "fp64")}
 )
 def scratch(setup: EngineSetup) -> Engine:
     """A network written from first principles in NumPy, on a CPU; the process never imports torch."""

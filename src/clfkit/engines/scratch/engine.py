@@ -40,7 +40,7 @@ class ScratchEngine:
         self.loss.allocate(Memory(dtype))
         self.network = build_network(setup, self.loss.outputs, dtype)
         self.parameters = self.network.weights.size
-        self.decisions: dict[str, Any] = {"device": "cpu", "precision": setup.precision}
+        self.decisions: dict[str, Any] = {"device": "cpu", "precision": "fp64" if setup.precision == "fp64" else "fp32"}
         self._columns = Columns(setup.spec, Memory(dtype))
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._rule: UpdateRule | None = None
@@ -112,15 +112,28 @@ class ScratchEngine:
 
     def score(self, split: Split) -> Totals:
         """See Engine. A split's standardised features are kept, since training scores it after every epoch."""
-        feed = self._feed(split)
-        results = []
         with np.errstate(all="ignore"):
-            for indices in self._evaluation_batches(len(split)):
-                x, labels = feed.batch(indices)
-                logits = self.network.infer(x)
-                total = self.loss.forward(logits, labels)
-                results.append(StepResult(total, self.loss.weight(labels), self._hits(logits, labels), len(labels)))
-        return self.read(results)
+            return self.read([self._score(logits, labels) for logits, labels in self._answers(split)])
+
+    def evaluate(self, split: Split) -> tuple[FloatArray, Totals]:
+        """See Engine."""
+        parts, results = [np.empty((0, len(self._setup.spec.classes)), np.float32)], []
+        with np.errstate(all="ignore"):
+            for logits, labels in self._answers(split):
+                results.append(self._score(logits, labels))
+                parts.append(self.loss.probabilities(logits).T.astype(np.float32))
+        return np.concatenate(parts), self.read(results)
+
+    def _answers(self, split: Split) -> Iterator[tuple[Array, IndexArray]]:
+        """Logits and labels of a split, batch by batch in its own order."""
+        feed = self._feed(split)
+        for indices in self._evaluation_batches(len(split)):
+            x, labels = feed.batch(indices)
+            yield self.network.infer(x), labels
+
+    def _score(self, logits: Array, labels: IndexArray) -> StepResult:
+        total = self.loss.forward(logits, labels)
+        return StepResult(total, self.loss.weight(labels), self._hits(logits, labels), len(labels))
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """See Engine."""

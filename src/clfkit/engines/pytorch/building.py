@@ -1,0 +1,74 @@
+"""From a model's name and options to a torch module with its first weights."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from clfkit import rng
+from clfkit.components import NoOptions, models
+from clfkit.engines.base import EngineSetup, lone_sample
+from clfkit.engines.pytorch.device import dtype_of
+from clfkit.errors import ModelError, UsageError
+from clfkit.models.modules import as_modules
+from clfkit.models.plan import Plan
+from clfkit.models.trial import refusals, shape_of_outputs
+from clfkit.registry import Component
+
+CPU = torch.device("cpu")
+
+
+def build_model(setup: EngineSetup, outputs: int, device: torch.device = CPU) -> nn.Module:
+    """The model with initial weights that depend on the seed alone; torch's own random state is left as it was.
+
+    Raises ModelError when it does not fit into memory or cannot take the samples.
+    """
+    component = setup.model if setup.fresh and setup.train is not None else _without_weights(setup.model)
+    with torch.random.fork_rng(devices=[]), refusals(f"model {component.name!r}", setup.spec):
+        torch.default_generator.manual_seed(rng.key(setup.seed, "weights"))
+        model = as_module(models.build(component, setup.spec, outputs), setup.seed, dtype_of(setup))
+        shape = shape_of_outputs(model, setup.spec)
+        if shape != (2, outputs):
+            raise ModelError(
+                f"model {component.name!r} must return logits (N, {outputs}); for 2 samples of shape "
+                f"{setup.spec.shape} it returns {shape or 'no tensor'}"
+            )
+        return model.to(device).train()
+
+
+def as_module(model: Plan | nn.Module, seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """A plan as a module with the first weights that it has on every engine; a module as it is."""
+    if isinstance(model, nn.Module):
+        return model.to(dtype)
+    module = nn.Sequential(*as_modules(model.layers)).to(dtype)
+    arrays = model.first_arrays(rng.generator(seed, "weights"))
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return module
+
+
+def _without_weights(component: Component[NoOptions]) -> Component[NoOptions]:
+    """The same component, and those in its options, without the `weights` that it would start from."""
+    changes: dict[str, Any] = {}
+    for name, field in type(component.options).model_fields.items():
+        value = getattr(component.options, name)
+        if isinstance(value, Component):
+            changes[name] = _without_weights(value)
+        elif name == "weights" and field.default is None:
+            changes[name] = None
+    return Component(component.name, component.options.model_copy(update=changes))
+
+
+def refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> None:
+    """Batch normalisation of a single number is undefined. Raises UsageError when training would come to that."""
+    complaint = lone_sample(setup, samples)
+    if complaint is None:
+        return
+    lone = torch.zeros(1, *setup.spec.shape, device=next(model.parameters()).device)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            copy.deepcopy(model).train()(lone)
+        except ValueError as error:
+            raise UsageError(f"{complaint} this model cannot train on: {error}") from None

@@ -1,0 +1,74 @@
+"""Which of a module's tensors an optimizer decays, and a torch optimizer that starts at once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
+
+from clfkit.components import optimizers
+from clfkit.engines.base import EngineSetup
+
+NORMALISATION = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance norm of any kind
+
+
+def parameter_groups(setup: EngineSetup, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Learnable tensors with weight decay, and those without: biases, normalisation layers, scales of channels."""
+    learnable: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
+    if setup.optimizer.options.decay_all:
+        return learnable, []
+    free = {
+        id(parameter)
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if name == "bias" or isinstance(module, NORMALISATION) or _is_vector(parameter, module)
+    }
+    return [p for p in learnable if id(p) not in free], [p for p in learnable if id(p) in free]
+
+
+def _is_vector(parameter: Tensor, module: nn.Module) -> bool:
+    """Whether a parameter holds one number a channel, as (C,) or (C, 1, 1); a layer's matrix of one row does not."""
+    if parameter.ndim <= 1:
+        return True
+    return parameter.ndim > 2 and parameter.numel() == max(parameter.shape) and not isinstance(module, _ConvNd)
+
+
+def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of the config; an L2 penalty goes into its gradient, decoupled decay does not."""
+    decayed, free = parameter_groups(setup, model)
+    options = setup.optimizer.options
+    penalty = 0.0 if options.decoupled else options.weight_decay
+    groups: list[dict[str, Any]] = [
+        {"params": parameters, "weight_decay": decay}
+        for parameters, decay in ((decayed, penalty), (free, 0.0))
+        if parameters
+    ]
+    with _without_compiler():
+        optimizer: torch.optim.Optimizer = optimizers.build(setup.optimizer, groups)
+    return optimizer
+
+
+def eager_step(optimizer: torch.optim.Optimizer) -> Callable[[], object]:
+    """The bare step of an optimizer, to be called without gradients: no hooks, and no look at torch's compiler.
+
+    What torch wraps around every step imports `torch._dynamo`, which takes longer than many a run.
+    """
+    return partial(inspect.unwrap(type(optimizer).step), optimizer)
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Optimizers that are made meanwhile do not import `torch._dynamo` either, which they would only keep away."""
+    wrapped = torch.optim.Optimizer.add_param_group
+    torch.optim.Optimizer.add_param_group = inspect.unwrap(wrapped)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.optim.Optimizer.add_param_group = wrapped  # type: ignore[method-assign]
