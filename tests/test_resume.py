@@ -131,7 +131,7 @@ def test_resumed_network_with_dropout_and_batch_norm(
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 
 
-@pytest.mark.parametrize("engine", ["torch", "scratch"])
+@pytest.mark.parametrize("engine", ["torch", "scratch", "auto"])
 @pytest.mark.parametrize("stops", [(5,), (8, 10)])
 def test_resumed_two_class_loss(laboratory: Any, stops: tuple[int, ...], engine: str) -> None:
     config = laboratory.config("moons", {"train.loss.class_weights": {"0": 2.0}, "engine": engine})
@@ -158,7 +158,7 @@ def test_crash_after_early_stopping_trains_no_further(laboratory: Any) -> None:
     assert remains(run) == before
 
 
-@pytest.mark.parametrize("engine", ["torch", "scratch"])
+@pytest.mark.parametrize("engine", ["torch", "scratch", "auto"])
 def test_every_step_is_a_good_place_to_stop(laboratory: Any, engine: str) -> None:
     config = laboratory.config("blobs", {"train.epochs": 2, "engine": engine})
     whole = laboratory.run(config)

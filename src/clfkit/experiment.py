@@ -280,10 +280,11 @@ class _Session:
     def _announce(self) -> None:
         bundle, engine = self.bundle, self.engine
         sizes = ", ".join(f"{len(getattr(bundle, part)):,} {part}" for part in ("train", "valid", "test"))
-        decided = ", ".join(f"{key} {value}" for key, value in engine.decisions.items())
+        decisions = {"engine": self.config.engine.name, **engine.decisions}
+        decided = ", ".join(f"{key} {value}" for key, value in decisions.items())
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
         model = f"{self.config.model.name} with {engine.parameters:,} parameters"
-        self.listener.say(f"{model}; engine {self.config.engine.name}, {decided}")
+        self.listener.say(f"{model}; {decided}")
         self._remember_environment()
 
     def _remember_environment(self) -> None:

@@ -94,8 +94,9 @@ class Registry(Generic[S]):
         """Decorator that adds a function under `name`; its keyword-only parameters become its options.
 
         inputs and classes say what a dataset makes, or what any other component needs. engine: the one that a model,
-        loss or optimizer is built for, None for any. accepts: `{"train.device": ("auto", "cpu")}` where options of
-        the experiment must have one of these values beside this component.
+        loss or optimizer is built for, None for any; of an engine, the one whose components it takes. accepts:
+        `{"train.device": ("auto", "cpu")}` where options of the experiment must have one of these values beside this
+        component.
         Raises ValueError for a name that is taken, TypeError for options that are missing or have no type.
         """
 
