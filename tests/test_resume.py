@@ -196,7 +196,7 @@ def test_lost_best_checkpoint_between_two_writes_is_made_again(
     laboratory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`best` is written before `last`: after a crash between the two, `best` is ahead of the state to go on from."""
-    config = laboratory.config()
+    config = laboratory.config("blobs", {"train.checkpoint_every": {"steps": 5}})  # every epoch, without delay
     save = RunDirectory.save_checkpoint
 
     def crash(self: RunDirectory, kind: Any, checkpoint: Any) -> None:
