@@ -19,9 +19,10 @@ from clfkit import components
 from clfkit.components import DataOptions, NoOptions
 from clfkit.document import Document, KeyPath, dotted, parse_value, read_document
 from clfkit.errors import ConfigError, Fault, UnknownName
-from clfkit.options import Options, fault, one_of, printable, shown
+from clfkit.options import Options, fault, one_of
 from clfkit.registry import Component, Entry, plain
 from clfkit.train_options import TrainOptions
+from clfkit.wording import printable, shown
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clfkit.components import engines, losses, models, optimizers
-from clfkit.engines.base import Engine, EngineSetup
-from clfkit.losses import build_loss
-from clfkit.models.plan import Dense
 from clfkit.registry import Component
+
+if TYPE_CHECKING:
+    from clfkit.engines.base import Engine, EngineSetup
 
 SMALL_STEP = 1e7
 """Multiplications of weights with samples in a step below which the NumPy engine is the faster one: see
@@ -37,6 +39,9 @@ def choose_engine(setup: EngineSetup) -> tuple[str, str]:
 
 def multiplications(setup: EngineSetup) -> int:
     """Products of a weight and a sample's number in the forward pass of one batch through dense layers."""
+    from clfkit.losses import build_loss
+    from clfkit.models.plan import Dense
+
     loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts, "scratch")
     plan = models.build(setup.model, setup.spec, loss.outputs, engine="scratch")
     return setup.batch_size * sum(layer.inputs * layer.outputs for layer in plan.layers if isinstance(layer, Dense))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray
-from clfkit.options import printable
+from clfkit.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
