@@ -22,6 +22,7 @@ TINY = {
     "blobs": """
 name: tiny
 seed: 7
+engine: torch
 data: {name: blobs, samples: 200, classes: 3, std: 3.0}
 model: {name: mlp, hidden: [8], dropout: 0.3}
 train: {epochs: 4, batch_size: 32, optimizer: {name: adam, lr: 0.05}, device: cpu, threads: 1}
@@ -30,6 +31,7 @@ plots: []
     "moons": """
 name: tiny
 seed: 7
+engine: torch
 data: {name: moons, samples: 200, noise: 0.3}
 model: {name: mlp, hidden: [8], dropout: 0.3}
 train: {epochs: 4, batch_size: 32, loss: bce_with_logits, device: cpu, threads: 1}

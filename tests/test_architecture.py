@@ -15,8 +15,9 @@ PACKAGE = Path(clfkit.__file__).parent
 # The same table stands in docs/architecture.md. A name stands for a module or for a whole folder; the longest one
 # that fits counts. A module imports from lower floors, or from its own folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "vision", "options", "interruption"),
-    ("plugins", "document", "storage", "signature"),
+    ("errors", "rng", "vision", "wording", "interruption"),
+    ("options", "plugins", "storage"),
+    ("document", "signature"),
     ("registry", "history"),
     ("components", "data.bundle"),
     ("train_options",),
@@ -25,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engines", "checkpoint"),
     ("run",),
     ("classifier", "trainer", "evaluation", "environment", "resuming"),
-    ("plots",),
+    ("plots", "memory"),
     ("experiment", "reference"),
     ("progress",),
     ("cli",),

@@ -36,6 +36,28 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...], code: int) -> Non
     assert done.stderr.splitlines()[-1] == "LOADED []"
 
 
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_loads_nothing_that_configs_need(option: str) -> None:
+    done = run_probed(("pydantic", "numpy", "yaml"), option, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize("config", ["mnist", "blobs", "moons"])
+def test_validating_computes_nothing(config: str) -> None:
+    done = run_probed(("numpy",), "validate", f"configs/{config}.yaml", cwd=ROOT)
+    assert done.stdout.startswith(f"configs/{config}.yaml: ok")
+    assert done.stderr.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize("config", ["blobs", "moons", "spiral"])
+def test_training_on_points_loads_nothing_heavy(config: str, tmp_path: Path) -> None:
+    few = ("--set", "train.epochs=2", "--set", "plots=[]")
+    done = run_probed(HEAVY, "train", f"configs/{config}.yaml", *few, "--out", tmp_path, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "LOADED []"
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = f"import sys, clfkit; print(sorted(set(sys.modules) & set({HEAVY!r})))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

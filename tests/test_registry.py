@@ -14,9 +14,10 @@ from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 
 from clfkit import components
 from clfkit.errors import UnknownName, UsageError
-from clfkit.options import Options, closest, meant, one_of, printable, shown
+from clfkit.options import Options, one_of
 from clfkit.plugins import load_plugin
 from clfkit.registry import Component, Registry, plain
+from clfkit.wording import closest, meant, printable, shown
 
 
 class Shared(Options):

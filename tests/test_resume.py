@@ -131,7 +131,7 @@ def test_resumed_network_with_dropout_and_batch_norm(
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 
 
-@pytest.mark.parametrize("engine", ["torch", "scratch"])
+@pytest.mark.parametrize("engine", ["torch", "scratch", "auto"])
 @pytest.mark.parametrize("stops", [(5,), (8, 10)])
 def test_resumed_two_class_loss(laboratory: Any, stops: tuple[int, ...], engine: str) -> None:
     config = laboratory.config("moons", {"train.loss.class_weights": {"0": 2.0}, "engine": engine})
@@ -158,7 +158,7 @@ def test_crash_after_early_stopping_trains_no_further(laboratory: Any) -> None:
     assert remains(run) == before
 
 
-@pytest.mark.parametrize("engine", ["torch", "scratch"])
+@pytest.mark.parametrize("engine", ["torch", "scratch", "auto"])
 def test_every_step_is_a_good_place_to_stop(laboratory: Any, engine: str) -> None:
     config = laboratory.config("blobs", {"train.epochs": 2, "engine": engine})
     whole = laboratory.run(config)
@@ -196,7 +196,7 @@ def test_lost_best_checkpoint_between_two_writes_is_made_again(
     laboratory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`best` is written before `last`: after a crash between the two, `best` is ahead of the state to go on from."""
-    config = laboratory.config()
+    config = laboratory.config("blobs", {"train.checkpoint_every": {"steps": 5}})  # every epoch, without delay
     save = RunDirectory.save_checkpoint
 
     def crash(self: RunDirectory, kind: Any, checkpoint: Any) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from clfkit.checkpoint import Checkpoint, read_checkpoint
 from clfkit.components import engines
 from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options, load_config, override_config
+from clfkit.data.batches import Batches
 from clfkit.data.bundle import PARTS, DataBundle, DataSpec, FloatArray, Inputs
 from clfkit.data.files import read_samples
 from clfkit.data.loading import load_bundle
@@ -177,6 +178,7 @@ def build_engine(
     config: ExperimentConfig, spec: DataSpec, class_counts: tuple[int, ...], device: str | None = None
 ) -> Engine:
     """An engine for prediction. Unless a device is named it may be another one than that which trained."""
+    batches = Batches.of(sum(class_counts), config.train.batch_size, config.seed)
     setup = EngineSetup(
         spec=spec,
         model=config.model,
@@ -185,7 +187,7 @@ def build_engine(
         train=None,
         class_counts=np.array(class_counts, np.int64),
         seed=config.seed,
-        batch_size=1024,
+        batch_size=batches.batch_size,
         device=device or ("cpu" if config.train.device == "cpu" else "auto"),
         precision=config.train.precision,
         channels_last=config.train.channels_last,

@@ -76,7 +76,7 @@ class NoOptions(Options):
 datasets: Registry[DataOptions] = Registry("dataset", "clfkit.data.sources", DataOptions)
 models: Registry[NoOptions] = Registry("model", "clfkit.models", NoOptions)
 backbones: Registry[NoOptions] = Registry("backbone", "clfkit.models.backbones", NoOptions)
-engines: Registry[NoOptions] = Registry("engine", "clfkit.engines", NoOptions, default="torch")
+engines: Registry[NoOptions] = Registry("engine", "clfkit.engines", NoOptions, default="auto")
 losses: Registry[LossOptions] = Registry("loss", "clfkit.losses", LossOptions, default="cross_entropy")
 optimizers: Registry[OptimizerOptions] = Registry(
     "optimizer", "clfkit.optimizers", OptimizerOptions, default="adam", required=("lr",)

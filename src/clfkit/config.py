@@ -19,9 +19,10 @@ from clfkit import components
 from clfkit.components import DataOptions, NoOptions
 from clfkit.document import Document, KeyPath, dotted, parse_value, read_document
 from clfkit.errors import ConfigError, Fault, UnknownName
-from clfkit.options import Options, fault, one_of, printable, shown
+from clfkit.options import Options, fault, one_of
 from clfkit.registry import Component, Entry, plain
 from clfkit.train_options import TrainOptions
+from clfkit.wording import printable, shown
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -46,7 +47,7 @@ class ExperimentConfig(Options):
     name: RunName = Field(description="name of the experiment and of its folder under outputs/")
     seed: Annotated[NonNegativeInt, Field(lt=2**63)] = Field(42, description="seed of every random stream")
     engine: Annotated[Component[NoOptions], components.engines] = Field(
-        "torch", validate_default=True, description="what computes: torch, or scratch (NumPy)"
+        "auto", validate_default=True, description="what computes: torch, scratch (NumPy), or auto, the faster of them"
     )
     data: Annotated[Component[DataOptions], components.datasets] = Field(description="the samples")
     model: Annotated[Component[NoOptions], components.models] = Field(description="the network")
@@ -104,15 +105,16 @@ class ExperimentConfig(Options):
     def _misfit_engine(self) -> Iterator[tuple[KeyPath, str]]:
         """What the engine cannot build, and options that it does not take."""
         name, train = self.engine.name, self.train
+        engine = components.engines.entry(name)
         for path, registry, component in (
             (("model",), components.models, self.model.name),
             (("train", "loss"), components.losses, train.loss.name),
             (("train", "optimizer"), components.optimizers, train.optimizer.name),
         ):
-            if not registry.serves(component, name):
-                has = ", ".join(registry.names(name)) or "none"
+            if not registry.serves(component, engine.engine or name):
+                has = ", ".join(registry.names(engine.engine or name)) or "none"
                 yield path, f"engine {name!r} has no {registry.kind} {component!r}; it has: {has}"
-        for key, accepted in components.engines.entry(name).accepts.items():
+        for key, accepted in engine.accepts.items():
             value = attrgetter(key)(self)
             if value not in accepted:
                 yield (

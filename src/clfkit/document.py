@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from clfkit.errors import ConfigError, Fault, UsageError
-from clfkit.options import printable, shown
+from clfkit.wording import printable, shown
 
 MAX_BYTES = 200_000
 MAX_NODES = 20_000  # after aliases are expanded: a bomb of nested aliases ends here

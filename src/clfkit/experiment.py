@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
-
-import numpy as np
 
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
@@ -23,16 +20,14 @@ from clfkit.engines.base import Engine, EngineSetup, Totals
 from clfkit.environment import differences, environment
 from clfkit.errors import ClfkitError, Interrupted, RunError, TrainingError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
-from clfkit.history import EpochRecord, TrainState
+from clfkit.history import TrainState
+from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, draw_all, suitable
 from clfkit.resuming import how_far, refuse_changes, same_moments
 from clfkit.run import RunDirectory
 from clfkit.schedules import build_schedule
 from clfkit.train_options import TrainOptions
-from clfkit.trainer import Observer, Snapshot, Trainer
-
-SECONDS_BETWEEN_WRITES = 0.2
-"""How long the files of a run may lag behind; a checkpoint always brings them up to date."""
+from clfkit.trainer import Observer, Trainer
 
 
 class Listener(Observer, Protocol):
@@ -87,56 +82,6 @@ def resume_run(
         session.go_on()
         session.complete()
     return run
-
-
-@dataclass
-class RunMemory:
-    """Remembers what a trainer does in a run directory. See `clfkit.trainer.Memory`."""
-
-    run: RunDirectory
-    config: ExperimentConfig
-    bundle: DataBundle
-    class_counts: tuple[int, ...]
-    saved_best: int = 0
-    _pending: list[tuple[EpochRecord, Totals]] = field(default_factory=list)
-    _written_at: float = 0.0
-
-    def save(self, snapshot: Snapshot) -> None:
-        """Write the last checkpoint, and the best one if it is another since the last time."""
-        self.flush()
-        state, records = snapshot.state, snapshot.records
-        if snapshot.best is not None and state.best_epoch != self.saved_best:
-            record = records[state.best_epoch - 1]
-            best = state.model_copy(update={"epoch": record.epoch, "step": record.step, "position": 0, "seconds": 0.0})
-            self.run.save_checkpoint("best", self.checkpoint(best, records[: record.epoch], snapshot.best))
-            self.saved_best = state.best_epoch
-        last = self.checkpoint(state, records, snapshot.model)
-        self.run.save_checkpoint(
-            "last", dataclasses.replace(last, optimizer=snapshot.optimizer, progress=snapshot.progress)
-        )
-
-    def record(self, record: EpochRecord, totals: Totals) -> None:
-        """Write what an epoch gave, together with others where epochs are shorter than files take to open."""
-        self._pending.append((record, totals))
-        if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is not written yet."""
-        if self._pending:
-            first, totals = self._pending[0]
-            self.run.append_history([record for record, _ in self._pending])
-            losses = np.concatenate([each.step_losses for _, each in self._pending])
-            self.run.append_step_losses(losses, first.step - len(totals.loss))
-        self._pending, self._written_at = [], time.monotonic()
-
-    def checkpoint(
-        self, state: TrainState, records: tuple[EpochRecord, ...], model: dict[str, np.ndarray[Any, Any]]
-    ) -> Checkpoint:
-        """A checkpoint of this run; without optimizer state."""
-        return Checkpoint(
-            self.config, self.bundle.spec, self.class_counts, self.bundle.fingerprint, state, records, model
-        )
 
 
 @dataclass
@@ -281,10 +226,11 @@ class _Session:
     def _announce(self) -> None:
         bundle, engine = self.bundle, self.engine
         sizes = ", ".join(f"{len(getattr(bundle, part)):,} {part}" for part in ("train", "valid", "test"))
-        decided = ", ".join(f"{key} {value}" for key, value in engine.decisions.items())
+        decisions = {"engine": self.config.engine.name, **engine.decisions}
+        decided = ", ".join(f"{key} {value}" for key, value in decisions.items())
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
         model = f"{self.config.model.name} with {engine.parameters:,} parameters"
-        self.listener.say(f"{model}; engine {self.config.engine.name}, {decided}")
+        self.listener.say(f"{model}; {decided}")
         self._remember_environment()
 
     def _remember_environment(self) -> None:

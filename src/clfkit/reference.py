@@ -51,7 +51,8 @@ def describe_entry(registry: Registry[Any], entry: Entry[Any]) -> str:
     if needs:
         lines += ["", f"{'Makes' if registry.kind == 'dataset' else 'Needs'}: {', '.join(needs)}."]
     if registry.kind in ENGINE_BOUND:
-        lines += ["", f"Engines: {', '.join(name for name in engines.names() if registry.serves(entry.name, name))}."]
+        built = [name for name in engines.names() if engines.entry(name).engine == name]  # others pass the work on
+        lines += ["", f"Engines: {', '.join(name for name in built if registry.serves(entry.name, name))}."]
     options = list(option_texts(entry.options))
     lines += ["", "Options:" if options else "It has no options."]
     for option in options:

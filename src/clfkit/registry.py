@@ -8,16 +8,18 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cached_property
+from types import MappingProxyType, ModuleType
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import InitErrorDetails, core_schema
 
 from clfkit.errors import UnknownName
-from clfkit.options import Options, closest, fault, meant, shown
+from clfkit.options import Options, fault
 from clfkit.plugins import load_entry_points
 from clfkit.signature import options_of
+from clfkit.wording import closest, meant, shown
 
 InputKind = Literal["vector", "image"]
 """What one sample is: a row of features, or a picture (channels × height × width)."""
@@ -64,7 +66,10 @@ class Entry(Generic[S]):
 
 
 class Registry(Generic[S]):
-    """Components of one kind, found in one folder of the package at the first look-up.
+    """Components of one kind, found in one folder of the package when they are looked up.
+
+    A component stands in a file of its own name, as a rule: then only that file is imported. Where a name is not found
+    so, and where all names are asked for, the whole folder is, and what is installed beside clfkit.
 
     Annotating a pydantic field with a registry (`Annotated[Component[S], registry]`) makes that field accept
     `{name: …, **options}` or a bare name, and hold a `Component`. Every member must have the options `required`.
@@ -94,8 +99,9 @@ class Registry(Generic[S]):
         """Decorator that adds a function under `name`; its keyword-only parameters become its options.
 
         inputs and classes say what a dataset makes, or what any other component needs. engine: the one that a model,
-        loss or optimizer is built for, None for any. accepts: `{"train.device": ("auto", "cpu")}` where options of
-        the experiment must have one of these values beside this component.
+        loss or optimizer is built for, None for any; of an engine, the one whose components it takes. accepts:
+        `{"train.device": ("auto", "cpu")}` where options of the experiment must have one of these values beside this
+        component.
         Raises ValueError for a name that is taken, TypeError for options that are missing or have no type.
         """
 
@@ -131,12 +137,14 @@ class Registry(Generic[S]):
 
     def serves(self, name: str, engine: str) -> bool:
         """Whether that engine can build the component called `name`."""
+        if self.entry(name).engine in (None, engine):
+            return True
         self._discover_for(engine)
-        return self.entry(name).engine in (None, engine) or (engine, name) in self._implementations
+        return (engine, name) in self._implementations
 
     def entry(self, name: str) -> Entry[S]:
         """The component called `name`. Raises UnknownName, which lists the others."""
-        self._discover()
+        self._find(name)
         if name not in self._entries:
             raise UnknownName(f"unknown {self.kind} {shown(name)}; {meant(name, self._entries)}")
         return self._entries[name]
@@ -190,6 +198,18 @@ class Registry(Generic[S]):
         line: InitErrorDetails = {"type": fault(message), "loc": (key,), "input": None}
         return ValidationError.from_exception_data(self.kind, [line])
 
+    def _find(self, name: str) -> None:
+        """Import the file called as the component that is looked for, or all files if there is none that has it."""
+        if self.package not in self._discovered and name in self._files:
+            importlib.import_module(f"{self.package}.{name}")
+        if name not in self._entries:
+            self._discover()
+
+    @cached_property
+    def _files(self) -> frozenset[str]:
+        """The modules of the folder by name, without those that only serve others."""
+        return frozenset(_modules(importlib.import_module(self.package)))
+
     def _discover(self) -> None:
         if self.package not in self._discovered:
             self._import_all(self.package)
@@ -198,7 +218,6 @@ class Registry(Generic[S]):
 
     def _discover_for(self, engine: str) -> None:
         """Import an engine's own folder for this kind, if it has one: `clfkit.engines.scratch.optimizers`."""
-        self._discover()
         folder = f"clfkit.engines.{engine}"
         if engine in self._discovered or not engine.isidentifier():
             return
@@ -210,10 +229,8 @@ class Registry(Generic[S]):
 
     @staticmethod
     def _import_all(package: str) -> None:
-        folder = importlib.import_module(package)
-        for module in pkgutil.iter_modules(folder.__path__):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"{package}.{module.name}")
+        for name in _modules(importlib.import_module(package)):
+            importlib.import_module(f"{package}.{name}")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         to_plain = core_schema.plain_serializer_function_ser_schema(lambda value: value.plain())
@@ -235,6 +252,10 @@ class Registry(Generic[S]):
                 inner["required"] = ["name", *inner.get("required", [])]
             choices.append(inner)
         return {"anyOf": choices}
+
+
+def _modules(folder: ModuleType) -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(folder.__path__) if not module.name.startswith("_")]
 
 
 def plain(value: object) -> Any:

@@ -48,7 +48,7 @@ class Memory(Protocol):
     """Where training is remembered: a run directory."""
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write a checkpoint."""
+        """Take a checkpoint, to be on the disk soon and at the latest when training ends in any way but a kill."""
 
     def record(self, record: EpochRecord, totals: Totals) -> None:
         """Write what an epoch gave."""
@@ -154,10 +154,11 @@ class Trainer:
     def _keep_best(self, record: EpochRecord) -> bool:
         """Remember the model if this epoch is the best so far; without a valid split the last one is."""
         is_best = self._watch(record)
+        best: dict[str, object] = {}
         if is_best:
-            self._advance(best_epoch=record.epoch, best_value=record.value(self.options.best_metric))
             self.best = self._model()
-        self._advance(stopped_early=self._out_of_patience())
+            best = {"best_epoch": record.epoch, "best_value": record.value(self.options.best_metric)}
+        self._advance(stopped_early=self._out_of_patience(), **best)
         return is_best
 
     def _watch(self, record: EpochRecord) -> bool:

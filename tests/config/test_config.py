@@ -41,7 +41,7 @@ def faults(**values: Any) -> list[str]:
 def test_three_lines_are_enough() -> None:
     least = config()
     assert least.seed == least.data_seed == 42
-    assert (least.data.name, least.model.name, least.engine.name) == ("blobs", "mlp", "torch")
+    assert (least.data.name, least.model.name, least.engine.name) == ("blobs", "mlp", "auto")
     assert (least.train.loss.name, least.train.optimizer.name, least.train.schedule.name) == (
         "cross_entropy",
         "adam",

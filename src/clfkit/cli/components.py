@@ -8,20 +8,20 @@ import typer
 
 from clfkit.cli.arguments import Plugins
 from clfkit.cli.terminal import columns, say
-from clfkit.components import ALL
 from clfkit.errors import UnknownName
-from clfkit.options import meant
-from clfkit.reference import describe_entry
+from clfkit.wording import meant
 
 
 def list_components(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help=f"One of {', '.join(ALL)}; all by default.", show_default=False),
+        typer.Argument(metavar="[KIND]", help="models, datasets, optimizers, …; all by default.", show_default=False),
     ] = None,
     plugin: Plugins = [],
 ) -> None:
     """List the components of every kind, with what each is in a line."""
+    from clfkit.components import ALL
+
     kinds = [_plural(kind)] if kind else list(ALL)
     for position, plural in enumerate(kinds):
         registry = ALL[plural]
@@ -38,12 +38,17 @@ def show(
     plugin: Plugins = [],
 ) -> None:
     """Show what a component is and every option it has."""
+    from clfkit.components import ALL
+    from clfkit.reference import describe_entry
+
     registry = ALL[_plural(kind)]
     say(describe_entry(registry, registry.entry(name)))
 
 
 def _plural(kind: str) -> str:
     """`model` or `models` → `models`. Raises UnknownName."""
+    from clfkit.components import ALL
+
     singular = {registry.kind: plural for plural, registry in ALL.items()}
     if kind in ALL:
         return kind

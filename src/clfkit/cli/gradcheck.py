@@ -11,10 +11,10 @@ import typer
 
 from clfkit.cli.arguments import AsJson, ConfigFile, Overrides, Plugins
 from clfkit.cli.terminal import columns, say
-from clfkit.config import ExperimentConfig, load_config
 from clfkit.storage import without_nan
 
 if TYPE_CHECKING:
+    from clfkit.config import ExperimentConfig
     from clfkit.engines.scratch.gradients import Comparison
 
 TOLERANCE = 1e-6
@@ -33,6 +33,8 @@ def gradcheck(
     plugin: Plugins = [],
 ) -> None:
     """Check the NumPy engine's gradients on an experiment, against finite differences. Exit code 1 above 1e-6."""
+    from clfkit.config import load_config
+
     chosen = load_config(config, [*overrides, *NUMPY_ENGINE])
     tensors = _compare(chosen, samples, entries)
     passed = all(tensor.error <= TOLERANCE for tensor in tensors)  # NaN is not

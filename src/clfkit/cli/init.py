@@ -9,7 +9,6 @@ import typer
 
 from clfkit.cli.arguments import Plugins
 from clfkit.cli.terminal import complain
-from clfkit.components import datasets, models
 from clfkit.errors import UsageError
 
 
@@ -27,6 +26,8 @@ def init(
     plugin: Plugins = [],
 ) -> None:
     """Write a commented starter config: every option with its default and what it does."""
+    from clfkit.components import datasets, models
+
     source = datasets.entry(dataset)
     chosen = models.entry(model or ("cnn" if source.inputs == "image" else "mlp"))
     if chosen.inputs and source.inputs and chosen.inputs != source.inputs:

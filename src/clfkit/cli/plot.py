@@ -11,9 +11,8 @@ import typer
 
 from clfkit.cli.arguments import CheckpointSource, Plugins
 from clfkit.cli.terminal import complain, say
-from clfkit.components import comparisons, plots
 from clfkit.errors import UnknownName, UsageError
-from clfkit.options import closest, meant, shown
+from clfkit.wording import closest, meant, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,6 +57,8 @@ def plot(
     plugin: Plugins = [],
 ) -> None:
     """Draw a figure of a trained model, or one that compares several."""
+    from clfkit.components import comparisons
+
     registry = _registry(name)
     component = _component(registry, name, _options(options))
     sources = [*runs, *([] if checkpoint is None else [checkpoint])]
@@ -83,12 +84,16 @@ def plot_boundary(
     plugin: Plugins = [],
 ) -> None:
     """Draw the decision boundary on train and test data, before and after training."""
+    from clfkit.components import plots
+
     chosen = {"features": tuple(name.strip() for name in features.split(","))} if features else {}
     _draw(_component(plots, "boundary", chosen), checkpoint, out, root)
 
 
 def _registry(name: str) -> Registry[Any]:
     """Where a figure of that name is registered. Raises UnknownName, which lists both kinds."""
+    from clfkit.components import comparisons, plots
+
     for registry in (plots, comparisons):
         if name in registry.names():
             return registry

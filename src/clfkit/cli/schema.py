@@ -7,9 +7,10 @@ import json
 import typer
 
 from clfkit.cli.arguments import Plugins
-from clfkit.config import config_schema
 
 
 def schema(plugin: Plugins = []) -> None:
     """Print the JSON Schema of a config file, for completion and checks in editors."""
+    from clfkit.config import config_schema
+
     typer.echo(json.dumps(config_schema(), indent=2))

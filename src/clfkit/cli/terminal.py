@@ -7,7 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-from clfkit.options import printable
+from clfkit.wording import printable
 
 
 def say(text: str = "") -> None:

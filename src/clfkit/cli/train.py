@@ -12,10 +12,10 @@ import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
 from clfkit.cli.terminal import columns, say, telling
-from clfkit.config import ExperimentConfig, load_config
 from clfkit.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from clfkit.config import ExperimentConfig
     from clfkit.run import RunDirectory
 
 
@@ -92,6 +92,8 @@ def _result(run: RunDirectory) -> dict[str, object]:
 def _config(config: Path | None, overrides: list[str], resume: str | None) -> ExperimentConfig | None:
     """The config as typed; None when a run is resumed as it was."""
     if config is not None:
+        from clfkit.config import load_config
+
         return load_config(config, overrides)
     if not resume:
         raise UsageError("clfkit train needs the YAML file of an experiment, or --resume RUN")
@@ -109,6 +111,8 @@ def _run_to_resume(resume: str, out: Path, wanted: ExperimentConfig | None) -> R
 
 
 def _with_overrides(run: RunDirectory, overrides: list[str]) -> ExperimentConfig:
+    from clfkit.config import load_config
+
     return load_config(run.path / "config.yaml", overrides)
 
 

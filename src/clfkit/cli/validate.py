@@ -9,7 +9,6 @@ import typer
 
 from clfkit.cli.arguments import Overrides, Plugins
 from clfkit.cli.terminal import say
-from clfkit.config import load_config
 from clfkit.errors import ConfigError, Fault, UsageError
 
 
@@ -19,6 +18,8 @@ def validate(
     plugin: Plugins = [],
 ) -> None:
     """Check config files: every fault of every file, one line each. Exit code 2 if there is one."""
+    from clfkit.config import load_config
+
     faults: list[Fault] = []
     for path in configs:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from clfkit.data.bundle import listed
 from clfkit.errors import DataError
-from clfkit.options import meant
+from clfkit.wording import meant
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -6,20 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from clfkit.components import ClassWeights, LossOptions, losses
-from clfkit.data.bundle import ClassMap, IndexArray, listed
 from clfkit.errors import DataError
 from clfkit.registry import Component
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
+    from clfkit.data.bundle import ClassMap, IndexArray
 
-Weights = npt.NDArray[np.float64]
-"""One weight a class, shape (K,)."""
+    Weights = npt.NDArray[np.float64]
+    """One weight a class, shape (K,)."""
 
 
 class Loss(ABC):
@@ -66,6 +65,8 @@ def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -
     if wanted is None:
         return None
     if wanted == "balanced":
+        import numpy as np
+
         present = np.maximum(counts, 1)
         balanced: Weights = counts.sum() / (len(counts) * present)
         return balanced
@@ -74,6 +75,10 @@ def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -
 
 def named_weights(wanted: Mapping[str, float], classes: ClassMap) -> Weights:
     """Weights by class name; classes that are not named weigh 1."""
+    import numpy as np
+
+    from clfkit.data.bundle import listed
+
     unknown = [name for name in wanted if name not in classes.index]
     if unknown:
         raise DataError(f"train.loss.class_weights: no class {listed(unknown)}; the data has {listed(classes.names)}")

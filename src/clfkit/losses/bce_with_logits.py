@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clfkit.components import losses
-from clfkit.data.bundle import ClassMap
 from clfkit.errors import DataError
-from clfkit.losses import Loss, Weights
+from clfkit.losses import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from clfkit.data.bundle import ClassMap
+    from clfkit.losses import Weights
 
 
 class BinaryCrossEntropy(Loss):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clfkit.components import losses
-from clfkit.data.bundle import ClassMap
-from clfkit.losses import Loss, Weights
+from clfkit.losses import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from clfkit.data.bundle import ClassMap
+    from clfkit.losses import Weights
 
 
 class CrossEntropy(Loss):

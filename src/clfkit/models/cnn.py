@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, PositiveInt
 
 from clfkit.components import models
-from clfkit.data.bundle import DataSpec
 from clfkit.models.dense import dense_layers
 from clfkit.models.plan import (
     NON_DECREASING,
@@ -22,6 +21,9 @@ from clfkit.models.plan import (
     Plan,
 )  # fmt: skip
 from clfkit.options import Fraction
+
+if TYPE_CHECKING:
+    from clfkit.data.bundle import DataSpec
 
 
 @models.register("cnn", inputs="image", engine=None)

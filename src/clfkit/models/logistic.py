@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clfkit.components import models
-from clfkit.data.bundle import DataSpec
 from clfkit.models.plan import Dense, Flatten, Initialisation, Plan
+
+if TYPE_CHECKING:
+    from clfkit.data.bundle import DataSpec
 
 
 @models.register("logistic", engine=None)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import PositiveInt
 
 from clfkit.components import models
-from clfkit.data.bundle import DataSpec
 from clfkit.models.dense import dense_layers
 from clfkit.models.plan import Activation, Flatten, Initialisation, Norm, Plan
 from clfkit.options import Fraction
+
+if TYPE_CHECKING:
+    from clfkit.data.bundle import DataSpec
 
 
 @models.register("mlp", engine=None)

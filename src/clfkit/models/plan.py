@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Activation = Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid", "silu", "tanh_elementary"]
 Norm = Literal["none", "batch", "layer"]
@@ -113,6 +114,8 @@ class Plan:
 
 
 def _first(layer: Layer, init: Initialisation, generator: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+    import numpy as np
+
     if isinstance(layer, Dense):
         return _weights((layer.outputs, layer.inputs), 1, init, generator)
     if isinstance(layer, Conv2D):
@@ -133,6 +136,8 @@ def _weights(
     shape: tuple[int, ...], positions: int, init: Initialisation, generator: np.random.Generator
 ) -> dict[str, npt.NDArray[Any]]:
     """Weight (outputs, inputs, …) and bias (outputs,) of a linear layer that looks at `positions` places at once."""
+    import numpy as np
+
     fan_in, fan_out = shape[1] * positions, shape[0] * positions
     if init == "he":
         weight, bias = generator.normal(0.0, np.sqrt(2 / fan_in), shape), np.zeros(shape[0])

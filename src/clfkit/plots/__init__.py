@@ -50,13 +50,12 @@ def check_inputs(
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure in the format of the path's suffix. Raises ClfkitError when that is not possible."""
-    from clfkit.plots.style import styled
+    from clfkit.plots.style import arranged, styled
 
     extra: dict[str, Any] = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
     try:
-        with styled():
+        with styled(), arranged(figure):
             figure.savefig(path, **extra)
-        figure.set_layout_engine("none")  # the layout is found by now; other formats need not look for it again
     except (OSError, ValueError) as error:
         raise ClfkitError(f"cannot write {path}: {error}") from None
     return path

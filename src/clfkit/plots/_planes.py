@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from clfkit.classifier import Classifier
 from clfkit.errors import UnknownName, UsageError
-from clfkit.options import meant, shown
 from clfkit.plots import NothingToDraw
 from clfkit.plots.style import label, percent, thinned
+from clfkit.wording import meant, shown
 
 TRAIN_SAMPLES = 10_000  # rows that settle medians, means and deviations,
 PCA_SAMPLES = 1000  # and two principal directions, well enough for a picture

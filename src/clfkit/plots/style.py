@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray
-from clfkit.options import printable
+from clfkit.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Paul Tol's bright scheme (2018) and three of his other colours, so that neighbours differ in lightness too.
 COLOURS = (
@@ -64,6 +65,22 @@ def styled() -> Iterator[None]:
     }
     with rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
+        yield
+
+
+@contextmanager
+def arranged(figure: Figure) -> Iterator[None]:
+    """Find the layout of a figure, once for all the formats that it is saved in.
+
+    As long as a figure has a layout engine, or only the placeholder of one, `savefig` draws it twice.
+    """
+    from matplotlib import rc_context
+
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    with rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
         yield
 
 

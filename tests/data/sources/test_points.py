@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from numpy.testing import assert_array_equal
 from pydantic import ValidationError
+from sklearn.datasets import make_blobs, make_circles, make_moons
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
@@ -43,6 +45,36 @@ def test_points(name: str, options: dict[str, object], shape: tuple[int, int], c
     assert len(made.feature_names) == shape[1]
     assert np.array_equal(inputs, make(name, **options).inputs)
     assert not np.array_equal(inputs, make(name, seed=1, **options).inputs)
+
+
+ODD_NUMBERS = [(1, 7), (2, 42), (101, 0), (1000, 2**32 - 1)]
+
+
+@pytest.mark.parametrize(("samples", "seed"), ODD_NUMBERS)
+@pytest.mark.parametrize(("classes", "features", "std", "box"), [(5, 2, 1.0, 10.0), (2, 1, 0.3, 4.0), (7, 3, 2.5, 1.0)])
+def test_blobs_are_those_of_scikit_learn(
+    samples: int, seed: int, classes: int, features: int, std: float, box: float
+) -> None:
+    expected = make_blobs(
+        samples, features, centers=classes, cluster_std=std, center_box=(-box, box), random_state=seed
+    )
+    options = {"samples": samples, "classes": classes, "features": features, "std": std, "box": box}
+    assert_points(make("blobs", seed, **options), *expected)
+
+
+@pytest.mark.parametrize(("samples", "seed"), ODD_NUMBERS[1:])
+@pytest.mark.parametrize("noise", [0.0, 0.15])
+def test_arcs_are_those_of_scikit_learn(samples: int, seed: int, noise: float) -> None:
+    moons = make_moons(samples, noise=noise, random_state=seed)
+    assert_points(make("moons", seed, samples=samples, noise=noise), *moons)
+    circles = make_circles(samples, noise=noise, factor=0.3, random_state=seed)
+    assert_points(make("circles", seed, samples=samples, noise=noise, factor=0.3), *circles)
+
+
+def assert_points(made: Dataset, inputs: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> None:
+    """Bit for bit, in the same order."""
+    assert_array_equal(made.inputs, inputs.astype(np.float32))
+    assert_array_equal(made.labels, labels)
 
 
 def test_xor_without_noise_is_the_sign_of_the_product() -> None:

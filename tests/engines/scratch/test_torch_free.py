@@ -1,4 +1,4 @@
-"""No command on a run of the NumPy engine imports torch."""
+"""No command on a run of the NumPy engine imports torch, whether it was asked for or chosen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from import_probe import run_probed
 BLOBS = """
 name: tiny
 seed: 7
-engine: scratch
+engine: %s
 data: {name: blobs, samples: 200, classes: 3}
 model: {name: mlp, hidden: [8], dropout: 0.3, activation: gelu}
 train: {epochs: 2, batch_size: 32}
@@ -40,11 +40,13 @@ def assert_without_torch(done: subprocess.CompletedProcess[str]) -> None:
     assert done.stderr.splitlines()[-1] == "LOADED []"
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+@pytest.fixture(scope="module", params=["scratch", "auto"])
+def trained(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A folder with a finished run, and what its training said."""
     folder = tmp_path_factory.mktemp("scratch")
-    (folder / "tiny.yaml").write_text(BLOBS)
+    (folder / "tiny.yaml").write_text(BLOBS % request.param)
     np.savez(folder / "new.npz", x=np.zeros((3, 2), np.float32))
     return folder, clfkit("train", "tiny.yaml", "--out", "out", "--run-id", "one", cwd=folder)
 

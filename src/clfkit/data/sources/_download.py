@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clfkit.errors import DataError
-from clfkit.options import printable
+from clfkit.wording import printable
 
 PATIENCE = 30.0  # seconds that a server may keep silent during a download
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import PositiveFloat, PositiveInt
 
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset
-from clfkit.data.sources._points import AtLeastTwo, points, scikit_seed
+from clfkit.data.sources._points import AtLeastTwo, points, scikit_draw
+
+if TYPE_CHECKING:
+    from clfkit.data.bundle import Dataset
 
 
 @datasets.register("blobs", inputs="vector", classes="classes")
@@ -30,14 +34,11 @@ def blobs(
         std: standard deviation of each cluster.
         box: centres are drawn from the cube that reaches from -box to box.
     """
-    from sklearn.datasets import make_blobs
+    import numpy as np
 
-    inputs, labels = make_blobs(
-        samples,
-        features,
-        centers=classes,
-        cluster_std=std,
-        center_box=(-box, box),
-        random_state=scikit_seed(seed),
-    )
-    return points(inputs, labels, classes)
+    draw = scikit_draw(seed)
+    centres = draw.uniform(-box, box, (classes, features))
+    labels = np.repeat(np.arange(classes), [len(range(label, samples, classes)) for label in range(classes)])
+    inputs = draw.normal(centres[labels], std)
+    order = draw.permutation(samples)
+    return points(inputs[order], labels[order], classes)

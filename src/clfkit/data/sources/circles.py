@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import NonNegativeFloat
 
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset
-from clfkit.data.sources._points import AtLeastTwo, points, scikit_seed
+from clfkit.data.sources._points import AtLeastTwo, arcs
 from clfkit.options import Fraction
+
+if TYPE_CHECKING:
+    from clfkit.data.bundle import Dataset
 
 
 @datasets.register("circles", inputs="vector", classes=2)
@@ -27,7 +31,11 @@ def circles(
         noise: standard deviation of the Gaussian noise added to both coordinates.
         factor: radius of the inner circle; that of the outer one is 1.
     """
-    from sklearn.datasets import make_circles
+    import numpy as np
 
-    inputs, labels = make_circles(samples, noise=noise, factor=factor, random_state=scikit_seed(seed))
-    return points(inputs, labels, 2)
+    outer, inner = (
+        np.linspace(0, 2 * np.pi, count, endpoint=False) for count in (samples // 2, samples - samples // 2)
+    )
+    return arcs(
+        np.stack([np.cos(outer), np.sin(outer)]), np.stack([np.cos(inner), np.sin(inner)]) * factor, noise, seed
+    )

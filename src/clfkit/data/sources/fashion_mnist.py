@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset
-from clfkit.data.sources._mnist_files import read
+
+if TYPE_CHECKING:
+    from clfkit.data.bundle import Dataset
 
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -21,4 +24,6 @@ def fashion_mnist(seed: int, *, root: str = "data", download: bool = True) -> Da
         root: folder that holds FashionMNIST/raw with the four files, or will.
         download: fetch missing files.
     """
+    from clfkit.data.sources._mnist_files import read
+
     return read("FashionMNIST", CLASSES, root, download)

@@ -6,7 +6,7 @@ from pydantic import PositiveInt
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset
-from clfkit.data.sources._points import AtLeastTwo, points, scikit_seed
+from clfkit.data.sources._points import AtLeastTwo, points, scikit_draw
 from clfkit.errors import DataError
 
 
@@ -32,6 +32,6 @@ def gaussian_quantiles(
     if samples < classes:
         raise DataError(f"data.samples: {samples} points cannot fill {classes} classes")
     inputs, labels = make_gaussian_quantiles(
-        n_samples=samples, n_features=features, n_classes=classes, random_state=scikit_seed(seed)
+        n_samples=samples, n_features=features, n_classes=classes, random_state=scikit_draw(seed)
     )
     return points(inputs, labels, classes)

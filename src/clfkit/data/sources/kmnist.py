@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset
-from clfkit.data.sources._mnist_files import read
+
+if TYPE_CHECKING:
+    from clfkit.data.bundle import Dataset
 
 CLASSES = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
@@ -19,4 +22,6 @@ def kmnist(seed: int, *, root: str = "data", download: bool = True) -> Dataset:
         root: folder that holds KMNIST/raw with the four files, or will.
         download: fetch missing files.
     """
+    from clfkit.data.sources._mnist_files import read
+
     return read("KMNIST", CLASSES, root, download)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import NonNegativeFloat
 
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset
-from clfkit.data.sources._points import AtLeastTwo, points, scikit_seed
+from clfkit.data.sources._points import AtLeastTwo, arcs
+
+if TYPE_CHECKING:
+    from clfkit.data.bundle import Dataset
 
 
 @datasets.register("moons", inputs="vector", classes=2)
@@ -19,7 +23,9 @@ def moons(seed: int, *, samples: AtLeastTwo = 1000, noise: NonNegativeFloat = 0.
         samples: number of points.
         noise: standard deviation of the Gaussian noise added to both coordinates.
     """
-    from sklearn.datasets import make_moons
+    import numpy as np
 
-    inputs, labels = make_moons(samples, noise=noise, random_state=scikit_seed(seed))
-    return points(inputs, labels, 2)
+    outer, inner = (np.linspace(0, np.pi, count) for count in (samples // 2, samples - samples // 2))
+    return arcs(
+        np.stack([np.cos(outer), np.sin(outer)]), np.stack([1 - np.cos(inner), 1 - np.sin(inner) - 0.5]), noise, seed
+    )

@@ -1,0 +1,61 @@
+"""The engine that the size of the work decides: NumPy for small networks, torch for all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clfkit.components import engines, losses, models, optimizers
+from clfkit.registry import Component
+
+if TYPE_CHECKING:
+    from clfkit.engines.base import Engine, EngineSetup
+
+SMALL_STEP = 1e7
+"""Multiplications of weights with samples in a step below which the NumPy engine is the faster one: see
+docs/performance.md, where both engines meet."""
+
+
+@engines.register("auto")
+def auto(setup: EngineSetup) -> Engine:
+    """The NumPy engine where steps are small and it has all that is asked for, PyTorch everywhere else."""
+    name, reason = choose_engine(setup)
+    engine: Engine = engines.build(Component(name, engines.entry(name).options()), setup)
+    engine.decisions = {"engine": f"{name} (auto: {reason})", **engine.decisions}
+    return engine
+
+
+def choose_engine(setup: EngineSetup) -> tuple[str, str]:
+    """Name of the engine and the reason in a word.
+
+    Decided by the setup alone, and not by whether it holds samples to train on: a resumed run gets the engine that it
+    began with, and a trained model predicts with the one that trained it.
+    """
+    reason = _beyond_numpy(setup)
+    if reason is not None:
+        return "torch", reason
+    count = multiplications(setup)
+    return ("scratch", "small steps") if count < SMALL_STEP else ("torch", f"{count:.1e} multiplications a step")
+
+
+def multiplications(setup: EngineSetup) -> int:
+    """Products of a weight and a sample's number in the forward pass of one batch through dense layers."""
+    from clfkit.losses import build_loss
+    from clfkit.models.plan import Dense
+
+    loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts, "scratch")
+    plan = models.build(setup.model, setup.spec, loss.outputs, engine="scratch")
+    return setup.batch_size * sum(layer.inputs * layer.outputs for layer in plan.layers if isinstance(layer, Dense))
+
+
+def _beyond_numpy(setup: EngineSetup) -> str | None:
+    """What the NumPy engine does not have or should not be asked for; None when it can do it all."""
+    if setup.spec.inputs != "vector":
+        return f"{setup.spec.inputs}s"
+    for registry, component in ((models, setup.model), (losses, setup.loss), (optimizers, setup.optimizer)):
+        if not registry.serves(component.name, "scratch"):
+            return f"{registry.kind} {component.name}"
+    for key, accepted in engines.entry("scratch").accepts.items():
+        option = key.rpartition(".")[2]  # EngineSetup calls it as the config does
+        if getattr(setup, option) not in accepted:
+            return f"{option} {getattr(setup, option)}"
+    return None

@@ -1,0 +1,95 @@
+"""What a trainer does, remembered in a run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from clfkit.checkpoint import Checkpoint
+from clfkit.config import ExperimentConfig
+from clfkit.data.bundle import DataBundle
+from clfkit.engines.base import Arrays, Totals
+from clfkit.history import EpochRecord, TrainState
+from clfkit.run import RunDirectory
+from clfkit.trainer import Snapshot
+
+SECONDS_BETWEEN_WRITES = 0.2
+"""How long the history of a run may lag behind; a checkpoint always brings it up to date."""
+SECONDS_BETWEEN_CHECKPOINTS = 1.0
+"""How long a checkpoint at the end of an epoch may wait. Getting one onto the disk for good takes as long as hundreds
+of epochs of a tiny network."""
+
+
+@dataclass
+class RunMemory:
+    """Remembers what a trainer does in a run directory. See `clfkit.trainer.Memory`."""
+
+    run: RunDirectory
+    config: ExperimentConfig
+    bundle: DataBundle
+    class_counts: tuple[int, ...]
+    saved_best: int = 0
+    _pending: list[tuple[EpochRecord, Totals]] = field(default_factory=list)
+    _written_at: float = 0.0
+    _unsaved: Snapshot | None = None
+    _saved_at: float = field(default_factory=time.monotonic)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a checkpoint: at once where its steps or minutes were asked for, else perhaps a moment later.
+
+        Of several that wait only the newest is written.
+        """
+        self._unsaved = snapshot
+        if self.config.train.checkpoint_every.epochs is None:
+            self.flush()
+        else:
+            self._save_if_due()
+
+    def record(self, record: EpochRecord, totals: Totals) -> None:
+        """Write what an epoch gave, together with others where epochs are shorter than files take to open."""
+        self._pending.append((record, totals))
+        if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:
+            self._write_history()
+        self._save_if_due()
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        self._write_history()
+        if self._unsaved is not None:
+            snapshot, self._unsaved = self._unsaved, None
+            self._write_checkpoints(snapshot)
+            self._saved_at = time.monotonic()
+
+    def checkpoint(self, state: TrainState, records: tuple[EpochRecord, ...], model: Arrays) -> Checkpoint:
+        """A checkpoint of this run; without optimizer state."""
+        return Checkpoint(
+            self.config, self.bundle.spec, self.class_counts, self.bundle.fingerprint, state, records, model
+        )
+
+    def _save_if_due(self) -> None:
+        if self._unsaved is not None and time.monotonic() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
+            self.flush()
+
+    def _write_history(self) -> None:
+        if self._pending:
+            first, totals = self._pending[0]
+            self.run.append_history([record for record, _ in self._pending])
+            losses = np.concatenate([each.step_losses for _, each in self._pending])
+            self.run.append_step_losses(losses, first.step - len(totals.loss))
+        self._pending, self._written_at = [], time.monotonic()
+
+    def _write_checkpoints(self, snapshot: Snapshot) -> None:
+        """The last checkpoint, and the best one if it is another since the last time."""
+        state, records = snapshot.state, snapshot.records
+        if snapshot.best is not None and state.best_epoch != self.saved_best:
+            record = records[state.best_epoch - 1]
+            best = state.model_copy(update={"epoch": record.epoch, "step": record.step, "position": 0, "seconds": 0.0})
+            self.run.save_checkpoint("best", self.checkpoint(best, records[: record.epoch], snapshot.best))
+            self.saved_best = state.best_epoch
+        last = self.checkpoint(state, records, snapshot.model)
+        self.run.save_checkpoint(
+            "last", dataclasses.replace(last, optimizer=snapshot.optimizer, progress=snapshot.progress)
+        )

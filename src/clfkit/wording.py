@@ -1,0 +1,66 @@
+"""Words for people: values as they would be typed, and the name that was probably meant.
+
+Stands apart from the options, so that the command line can speak before pydantic is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# What people call an option elsewhere, so that a habit or a slip of it still finds ours.
+SYNONYMS = {
+    "learning_rate": "lr", "eta": "lr", "lr0": "lr", "l2": "weight_decay", "wd": "weight_decay",
+    "n_epochs": "epochs", "num_epochs": "epochs", "max_epochs": "epochs", "max_iter": "epochs",
+    "bs": "batch_size", "batch": "batch_size", "batchsize": "batch_size", "minibatch": "batch_size",
+    "criterion": "loss", "optim": "optimizer", "scheduler": "schedule", "lr_scheduler": "schedule",
+    "dataset": "data", "network": "model", "net": "model", "architecture": "model", "training": "train",
+    "n_samples": "samples", "num_samples": "samples", "n_classes": "classes", "num_classes": "classes",
+    "centers": "classes", "path": "root", "folder": "root", "hidden_sizes": "hidden", "layers": "hidden",
+    "hidden_layers": "hidden", "act": "activation", "p": "dropout", "drop": "dropout", "filters": "channels",
+    "amp": "precision", "dtype": "precision", "random_state": "seed", "grad_clip": "clip_norm",
+    "gradient_clipping": "clip_norm", "patience": "early_stopping", "monitor": "metric", "type": "name",
+    "gradient_accumulation": "accumulate", "grad_accum": "accumulate", "val": "valid", "validation": "valid",
+    "gpu": "cuda", "float32": "fp32", "bfloat16": "bf16", "fp16": "bf16", "float16": "bf16", "half": "bf16",
+    "float64": "fp64", "double": "fp64", "numpy": "scratch", "pytorch": "torch",
+}  # fmt: skip
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The name among `known` that was probably meant by `word`, or None."""
+    import difflib
+
+    names = list(known)
+    candidates = {name.lower(): name for name in names}
+    candidates |= {other: name for other, name in SYNONYMS.items() if name in names and other not in candidates}
+    found = difflib.get_close_matches(str(word).lower(), candidates, n=1, cutoff=0.65)
+    return candidates[found[0]] if found else None
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown `word`: the likely name, or all that exist."""
+    names = list(known)
+    near = closest(word, names)
+    if near:
+        return f"did you mean {near!r}?"
+    return f"choose from {', '.join(sorted(names))}" if names else "none exist"
+
+
+def printable(text: str, limit: int | None = 80) -> str:
+    """Text that cannot steer a terminal: control characters and odd spaces escaped, cut to `limit` characters."""
+    cut = text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value as it would be typed, cut to `limit` characters, for messages."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        text = f"{{{', '.join(f'{printable(str(key))}: {shown(item)}' for key, item in value.items())}}}"
+    elif isinstance(value, (list, tuple)):
+        text = f"[{', '.join(map(shown, value))}]"
+    else:
+        text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
