@@ -41,6 +41,9 @@ class TrainOptions(Options):
     """How the model is trained."""
 
     epochs: PositiveInt = Field(10, description="passes over the train split")
+    max_steps: PositiveInt | None = Field(
+        None, description="optimizer steps after which training ends at the latest, inside an epoch if need be"
+    )
     batch_size: Annotated[PositiveInt | Literal["full"], one_of("a whole number above 0, or 'full'")] = Field(
         128, description="samples in one optimizer step, or `full` for the whole train split"
     )
