@@ -148,6 +148,7 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         if heavy & {full.split(".")[0] for full in imported(name, deep=False)} and not name.startswith("plots._")
     }
     assert found == {
+        "engines.pytorch.average",
         "engines.pytorch.device",
         "engines.pytorch.engine",
         "engines.pytorch.feed",

@@ -101,6 +101,8 @@ VECTORS: dict[str, dict[str, Any]] = {
     "full batch": {"train.batch_size": "full", "train.epochs": 14},
     "steps": {"train.checkpoint_every": {"steps": 3}},
     "rare": {"train.checkpoint_every": {"epochs": 3}},
+    "average": {"train.ema": 0.9, "train.optimizer": {"name": "sgd", "momentum": 0.5}},
+    "average cut short": {"train.ema": 0.5, "train.max_steps": 14, "model.norm": "batch", "train.batch_size": 28},
     "cut short": {"train.max_steps": 14, "train.schedule": {"name": "linear", "warmup": 0.5}},
 }
 
@@ -120,14 +122,15 @@ def test_resumed_on_the_numpy_engine(laboratory: Any, name: str, stops: tuple[in
 
 
 @pytest.mark.parametrize("engine", ["torch", "scratch"])
+@pytest.mark.parametrize("ema", [None, 0.99], ids=["weights", "average"])
 @pytest.mark.parametrize("stops", [(5,), (7,)], ids=["boundary", "middle"])
 @pytest.mark.parametrize(
     "optimizer", [{"name": "adam", "lr": 0.01}, {"name": "sgd", "momentum": 0.9}], ids=["adam", "sgd"]
 )
 def test_resumed_network_with_dropout_and_batch_norm(
-    laboratory: Any, optimizer: dict[str, Any], stops: tuple[int, ...], engine: str
+    laboratory: Any, optimizer: dict[str, Any], stops: tuple[int, ...], ema: float | None, engine: str
 ) -> None:
-    changes = {"train.optimizer": optimizer, "train.schedule": "one_cycle", "engine": engine}
+    changes = {"train.optimizer": optimizer, "train.schedule": "one_cycle", "engine": engine, "train.ema": ema}
     config = laboratory.config("digits", changes)
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 
@@ -231,7 +234,11 @@ def test_more_epochs_extend_a_finished_run(laboratory: Any) -> None:
 PATIENT = {"train.early_stopping": {"patience": 3}, "train.best": "valid.accuracy"}
 
 
-@pytest.mark.parametrize("changes", [{}, PATIENT, {"data.split.valid": 0}], ids=["plain", "watched", "no valid split"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, PATIENT, {"data.split.valid": 0}, {"train.ema": 0.9}],
+    ids=["plain", "watched", "no valid split", "average"],
+)
 @pytest.mark.parametrize("engine", ["torch", "scratch"])
 @pytest.mark.parametrize("ends", [(3, 13), (7, 10), (5, 13), (12, 14, 20)], ids=str)
 def test_more_steps_extend_a_finished_run_in_the_middle_of_its_epoch(
@@ -328,6 +335,7 @@ FORCED: dict[str, dict[str, Any]] = {
     "momentum": {"train.optimizer": {"name": "rmsprop", "momentum": 0.9}},
     "fewer epochs": {"train.epochs": 2},
     "loss": {"train.loss.label_smoothing": 0.1},
+    "average": {"train.ema": 0.9},
 }
 
 

@@ -67,6 +67,10 @@ class TrainOptions(Options):
         1,
         description="epochs from one line on the screen to the next (beside a bar, at 1, one in half a second at most)",
     )
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None,
+        description="decay of a running average of the weights, which is then what is scored and kept as the model",
+    )
     clip_norm: PositiveFloat | None = Field(None, description="largest allowed norm of the whole gradient")
     accumulate: PositiveInt = Field(
         1, description="pieces that one batch is worked through in: the same step with less memory"

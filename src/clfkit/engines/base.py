@@ -95,6 +95,7 @@ class EngineSetup:
     batch_size: int
     accumulate: int = 1
     clip_norm: float | None = None
+    ema: float | None = None
     device: str = "auto"
     precision: str = "fp32"
     threads: int | str = "auto"
@@ -146,10 +147,10 @@ class Engine(Protocol):
         """Class probabilities (N, K) in evaluation mode; inputs are raw, as in a Split."""
 
     def model_state(self) -> Arrays:
-        """Copies of the weights and buffers."""
+        """Copies of the weights and buffers that are scored: with `ema` their averages."""
 
     def optimizer_state(self) -> Arrays:
-        """Copies of what the optimizer keeps."""
+        """Copies of what the optimizer keeps, and with `ema` of the weights that training goes on with."""
 
     def load_state(self, model: Arrays, optimizer: Arrays | None = None) -> None:
         """Put back what `model_state` and `optimizer_state` returned. Raises CheckpointError if it does not fit."""

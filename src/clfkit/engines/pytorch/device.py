@@ -1,4 +1,4 @@
-"""Where and how torch computes: device, threads, reproducible operations."""
+"""Where and how torch computes: device, type of numbers, random draws, reproducible operations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from clfkit.engines.base import EngineSetup
 from clfkit.errors import UsageError
 
 
@@ -28,3 +29,18 @@ def make_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+
+
+def default_generator(device: torch.device) -> torch.Generator:
+    """The generator that torch's own layers (dropout and the like) draw from on this device."""
+    if device.type == "cuda":
+        torch.cuda.current_device()  # makes the generators
+        return torch.cuda.default_generators[device.index or 0]
+    if device.type == "mps":
+        return torch.mps._get_default_mps_generator()
+    return torch.default_generator
+
+
+def dtype_of(setup: EngineSetup) -> torch.dtype:
+    """The type of weights and inputs."""
+    return torch.float64 if setup.precision == "fp64" else torch.float32

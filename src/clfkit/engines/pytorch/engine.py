@@ -16,8 +16,10 @@ from torch.nn.modules.conv import _ConvNd
 from clfkit import rng
 from clfkit.components import NoOptions, models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
+from clfkit.engines.averaging import join, separate
 from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches, lone_sample
-from clfkit.engines.pytorch.device import choose_device, make_deterministic
+from clfkit.engines.pytorch.average import TorchAverage
+from clfkit.engines.pytorch.device import choose_device, default_generator, dtype_of, make_deterministic
 from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.engines.threads import choose_threads
@@ -52,11 +54,13 @@ class TorchEngine:
         self._random = default_generator(self.device)
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._optimizer: torch.optim.Optimizer | None = None
+        self._average: TorchAverage | None = None
         if setup.train is not None:
             _refuse_lone_sample(setup, len(setup.train), self.model)
             self._train = Feed(setup.train, self._normalize, self.device)
             self._optimizer = build_optimizer(setup, self.model)
             self._decayed = parameter_groups(setup, self.model)[0]
+            self._average = TorchAverage(self.model, setup.ema) if setup.ema else None
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -71,8 +75,7 @@ class TorchEngine:
     def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._optimizer is not None, "this engine was built without train samples"
-        if not self.model.training:
-            self.model.train()
+        self._mode(training=True)
         inputs, labels = self._train.batch(indices)
         weight = self.loss.weight(labels)
         before = self._random.get_state()  # the program that trains may draw from torch too; leave it its stream
@@ -88,6 +91,8 @@ class TorchEngine:
             group["lr"] = lr
         self._optimizer.step()
         self._optimizer.zero_grad()
+        if self._average is not None:
+            self._average.follow()
         return StepResult(total, weight, correct, len(indices))
 
     def _shrink(self, lr: float) -> None:
@@ -161,23 +166,41 @@ class TorchEngine:
         return np.concatenate(parts)
 
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
-        if self.model.training:
-            self.model.eval()
+        self._mode(training=False)
         return evaluation_batches(count, self._setup.spec.features, EVALUATION_NUMBERS)
+
+    def _mode(self, *, training: bool) -> None:
+        """Training mode with the trained weights, or evaluation mode with their average if there is one."""
+        if self.model.training != training:
+            self.model.train(training)
+        if self._average is not None:
+            self._average.show(not training)
 
     def model_state(self) -> Arrays:
         """See Engine."""
+        self._mode(training=False)
         return to_arrays(self.model.state_dict())
 
     def optimizer_state(self) -> Arrays:
         """See Engine."""
-        return {} if self._optimizer is None else optimizer_arrays(self._optimizer, self.model)
+        if self._optimizer is None:
+            return {}
+        moments = optimizer_arrays(self._optimizer, self.model)
+        if self._average is None:
+            return moments
+        self._mode(training=True)
+        return join(moments, to_arrays(self.model.state_dict()), self._average)
 
     def load_state(self, model: Arrays, optimizer: Arrays | None = None) -> None:
         """See Engine."""
+        moments, trained, averagings = separate(optimizer or {})
         from_arrays(self.model, model)
-        if optimizer is not None and self._optimizer is not None:
-            put_optimizer_arrays(self._optimizer, self.model, optimizer)
+        if self._average is not None:
+            self._average.restart(averagings)
+        if self._optimizer is not None:
+            put_optimizer_arrays(self._optimizer, self.model, moments)
+            if trained:
+                from_arrays(self.model, trained)
 
 
 def build_model(setup: EngineSetup, outputs: int, device: torch.device = CPU) -> nn.Module:
@@ -266,21 +289,6 @@ def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimiz
     ]
     optimizer: torch.optim.Optimizer = optimizers.build(setup.optimizer, groups)
     return optimizer
-
-
-def dtype_of(setup: EngineSetup) -> torch.dtype:
-    """The type of weights and inputs."""
-    return torch.float64 if setup.precision == "fp64" else torch.float32
-
-
-def default_generator(device: torch.device) -> torch.Generator:
-    """The generator that torch's own layers (dropout and the like) draw from on this device."""
-    if device.type == "cuda":
-        torch.cuda.current_device()  # makes the generators
-        return torch.cuda.default_generators[device.index or 0]
-    if device.type == "mps":
-        return torch.mps._get_default_mps_generator()
-    return torch.default_generator
 
 
 def _fetch(values: list[Any]) -> Any:
