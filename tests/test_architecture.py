@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("components", "data.bundle"),
     ("train_options",),
     ("config", "engines.base"),
-    ("data", "schedules", "losses", "metrics", "optimizers", "models"),
+    ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations"),
     ("engines", "checkpoint"),
     ("run",),
     ("classifier", "trainer", "evaluation", "environment", "resuming"),

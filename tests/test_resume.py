@@ -131,6 +131,7 @@ def test_resumed_network_with_dropout_and_batch_norm(
     laboratory: Any, optimizer: dict[str, Any], stops: tuple[int, ...], ema: float | None, engine: str
 ) -> None:
     changes = {"train.optimizer": optimizer, "train.schedule": "one_cycle", "engine": engine, "train.ema": ema}
+    changes |= {"train.augment": ["shift"], "train.max_steps": 12} if ema else {}
     config = laboratory.config("digits", changes)
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 

@@ -29,11 +29,13 @@ class FakeEngine:
     valid_losses: Sequence[float] = (1.0,)
     losses: Callable[[int], float] = lambda step: 1.0
     seen: list[tuple[list[int], float, int]] = field(default_factory=list)
+    epoch_keys: list[int] = field(default_factory=list)
     scored: int = 0
     reads: int = 0
 
-    def train_step(self, indices: Any, lr: float, key: int) -> StepResult:
+    def train_step(self, indices: Any, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         self.seen.append((indices.tolist(), lr, key))
+        self.epoch_keys.append(epoch_key)
         return StepResult(self.losses(len(self.seen)) * len(indices), float(len(indices)), 1, len(indices))
 
     def read(self, results: Sequence[StepResult]) -> Totals:
@@ -114,6 +116,7 @@ def test_keys_belong_to_the_step() -> None:
     trainer, engine, _ = make()
     trainer.fit()
     assert [key for _, _, key in engine.seen] == [rng.key(9, "step", step) for step in range(9)]
+    assert engine.epoch_keys == [rng.key(9, "epoch", step // 3) for step in range(9)]
 
 
 def test_rate_is_that_of_the_schedule() -> None:

@@ -166,7 +166,7 @@ class _Session:
             spec=bundle.spec, model=config.model, loss=train.loss, optimizer=train.optimizer, train=bundle.train,
             class_counts=counts, seed=config.seed, batch_size=batches.batch_size, accumulate=train.accumulate,
             clip_norm=train.clip_norm, device=train.device, precision=train.precision, threads=train.threads,
-            deterministic=train.deterministic, ema=train.ema, fresh=fresh,
+            deterministic=train.deterministic, ema=train.ema, augment=train.augment, fresh=fresh,
         )  # fmt: skip
         engine: Engine = engines.build(config.engine, setup)
         memory = RunMemory(run, config, bundle, tuple(map(int, counts)))

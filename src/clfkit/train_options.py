@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from clfkit import components
-from clfkit.components import LossOptions, OptimizerOptions, ScheduleOptions
+from clfkit.components import LossOptions, NoOptions, OptimizerOptions, ScheduleOptions
 from clfkit.options import Options, fault, one_of
 from clfkit.registry import Component
 
@@ -55,6 +55,9 @@ class TrainOptions(Options):
     )
     schedule: Annotated[Component[ScheduleOptions], components.schedules] = Field(
         "constant", validate_default=True, description="how the learning rate changes over time"
+    )
+    augment: tuple[Annotated[Component[NoOptions], components.augmentations], ...] = Field(
+        (), description="random changes of train samples, one after the other; other splits stay as they are"
     )
     early_stopping: EarlyStopping | None = Field(None, description="stop when the valid split stops improving")
     best: MonitoredMetric | None = Field(

@@ -117,10 +117,11 @@ class Trainer:
         """The rest of the current epoch: one optimizer step a batch, no waiting for results in between."""
         results: list[StepResult] = []
         step, stop = self.state.step, self._last_position
+        epoch_key = rng.key(self.seed, "epoch", self.state.epoch)
         lr = math.nan if self.state.position < stop else self._rate(step - 1)  # a smaller max_steps was forced
         for position, indices in self.batches.epoch(self.state.epoch, self.state.position, stop):
             lr = self._rate(step)
-            results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step)))
+            results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step), epoch_key))
             step += 1
             self.observer.on_step(step)
             last = position + 1 == stop

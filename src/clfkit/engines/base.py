@@ -96,6 +96,7 @@ class EngineSetup:
     accumulate: int = 1
     clip_norm: float | None = None
     ema: float | None = None
+    augment: tuple[Component[NoOptions], ...] = ()
     device: str = "auto"
     precision: str = "fp32"
     threads: int | str = "auto"
@@ -134,8 +135,11 @@ class Engine(Protocol):
     def at_work(self) -> AbstractContextManager[object]:
         """While it lasts the process computes with the threads that were chosen; afterwards with those of before."""
 
-    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
-        """One optimizer step on the train samples at `indices`; `key` alone decides all random draws."""
+    def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
+        """One optimizer step on the train samples at `indices`.
+
+        Random draws are decided by `key`, and those that augment a sample by `epoch_key` and its index alone.
+        """
 
     def read(self, results: Sequence[StepResult]) -> Totals:
         """Step results as arrays on the host: the one place where a device is waited for."""

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from clfkit import rng
+from clfkit.augmentations import Augmenter
 from clfkit.components import NoOptions, models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.averaging import join, separate
@@ -57,7 +58,8 @@ class TorchEngine:
         self._average: TorchAverage | None = None
         if setup.train is not None:
             _refuse_lone_sample(setup, len(setup.train), self.model)
-            self._train = Feed(setup.train, self._normalize, self.device)
+            augment = Augmenter(setup.augment, setup.spec, "torch")
+            self._train = Feed(setup.train, self._normalize, self.device, augment)
             self._optimizer = build_optimizer(setup, self.model)
             self._decayed = parameter_groups(setup, self.model)[0]
             self._average = TorchAverage(self.model, setup.ema) if setup.ema else None
@@ -72,11 +74,11 @@ class TorchEngine:
         finally:
             torch.set_num_threads(before)
 
-    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
+    def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._optimizer is not None, "this engine was built without train samples"
         self._mode(training=True)
-        inputs, labels = self._train.batch(indices)
+        inputs, labels = self._train.batch(indices, epoch_key)
         weight = self.loss.weight(labels)
         before = self._random.get_state()  # the program that trains may draw from torch too; leave it its stream
         self._random.manual_seed(key)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clfkit.augmentations import Augmenter
 from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 
 RESIDENT_SHARE = 0.5
@@ -36,33 +37,41 @@ class Normalizer:
 
 
 class Feed:
-    """Batches of normalised inputs and labels of one split, on the device."""
+    """Batches of normalised inputs and labels of one split, on the device; augmented before they are normalised."""
 
-    def __init__(self, split: Split, normalize: Normalizer, device: torch.device) -> None:
+    def __init__(
+        self, split: Split, normalize: Normalizer, device: torch.device, augment: Augmenter | None = None
+    ) -> None:
         self._normalize = normalize
+        self._augment = augment
         self._device = device
         self._labels = torch.from_numpy(np.ascontiguousarray(split.labels)).to(device)
         self._inputs: Inputs | Tensor = split.inputs
         self._ready = False  # already normalised: features are, pixels stay uint8 until they are needed
         if isinstance(split.inputs, np.ndarray) and fits(split.inputs.nbytes, device):
             resident = torch.from_numpy(np.ascontiguousarray(split.inputs))
-            self._ready = resident.dtype != torch.uint8
+            self._ready = resident.dtype != torch.uint8 and not augment
             self._inputs = normalize(resident) if self._ready else resident.to(device)
 
     def __len__(self) -> int:
         return len(self._labels)
 
-    def batch(self, indices: IndexArray) -> tuple[Tensor, Tensor]:
-        """Inputs (n, …) and labels (n,) of the samples at `indices`; a whole split keeps its own order."""
+    def batch(self, indices: IndexArray, key: int = 0) -> tuple[Tensor, Tensor]:
+        """Inputs (n, …) and labels (n,) of the samples at `indices`; a whole split keeps its own order.
+
+        key: that of the epoch, where samples are augmented.
+        """
         if len(indices) == len(self) and isinstance(self._inputs, Tensor):
-            return self._normalized(self._inputs), self._labels
+            return self._normalized(self._inputs, np.arange(len(self)), key), self._labels
         at = torch.from_numpy(indices).to(self._device)
         if isinstance(self._inputs, Tensor):
-            return self._normalized(self._inputs[at]), self._labels[at]
-        samples = torch.from_numpy(np.ascontiguousarray(self._inputs[indices]))
-        return self._normalized(samples), self._labels[at]
+            return self._normalized(self._inputs[at], indices, key), self._labels[at]
+        samples = torch.from_numpy(np.ascontiguousarray(self._inputs[indices])).to(self._device)
+        return self._normalized(samples, indices, key), self._labels[at]
 
-    def _normalized(self, inputs: Tensor) -> Tensor:
+    def _normalized(self, inputs: Tensor, indices: IndexArray, key: int) -> Tensor:
+        if self._augment:
+            inputs = self._augment(inputs, key, indices)
         return inputs if self._ready else self._normalize(inputs)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit import rng
+from clfkit.augmentations import Augmenter
 from clfkit.components import models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.arrays import parameter_of
@@ -51,7 +52,7 @@ class ScratchEngine:
         if setup.train is not None:
             self.decisions["threads"] = choose_threads(setup, self.parameters)
             _refuse_lone_sample(setup, len(setup.train), self.network)
-            self.train = Feed(setup.train, self._columns)
+            self.train = Feed(setup.train, self._columns, Augmenter(setup.augment, setup.spec, "scratch"))
             self._rule = optimizers.build(setup.optimizer, self.parameters, dtype, engine="scratch")
             self.penalty = Penalty(setup.optimizer.options)
             self._average = ScratchAverage(self.network, setup.ema) if setup.ema else None
@@ -63,7 +64,7 @@ class ScratchEngine:
         limits: AbstractContextManager[object] = threadpool_limits(self.decisions.get("threads"), user_api="blas")
         return limits
 
-    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
+    def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._rule is not None, "this engine was built without train samples"
         network, decayed = self.network, self.network.decayed
@@ -71,7 +72,7 @@ class ScratchEngine:
             self._random.restart(key)
         self._show(averaged=False)
         with np.errstate(all="ignore"):  # the trainer looks at the losses and says it in plain words
-            x, labels = self.train.batch(indices)
+            x, labels = self.train.batch(indices, epoch_key)
             weight = self.loss.weight(labels)
             total, correct = self._differentiate(x, labels, weight)
             if self._setup.clip_norm is not None:
