@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("components", "data.bundle"),
     ("train_options",),
     ("config", "engines.base"),
-    ("data", "schedules", "losses", "metrics", "optimizers", "models"),
+    ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations"),
     ("engines", "checkpoint"),
     ("run",),
     ("classifier", "trainer", "evaluation", "environment", "resuming"),
@@ -149,6 +149,7 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         if heavy & {full.split(".")[0] for full in imported(name, deep=False)} and not name.startswith("plots._")
     }
     assert found == {
+        "engines.pytorch.average",
         "engines.pytorch.building",
         "engines.pytorch.device",
         "engines.pytorch.engine",

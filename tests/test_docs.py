@@ -40,13 +40,14 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
         (tmp_path / f"part{number}.py").write_text(code)
         plugins += ["--plugin", str(tmp_path / f"part{number}.py")]
-    assert len(plugins) == 14
+    assert len(plugins) == 16
     config = tmp_path / "own.yaml"
     config.write_text(
         "name: own\ndata: {name: rings, samples: 200}\nmodel: logistic\n"
         "train: {epochs: 2, schedule: {name: inverse_sqrt, start: 3}}\nplots: [confidence]\n"
     )
     command = [sys.executable, "-m", "clfkit", "train", str(config), "--out", str(tmp_path), "--run-id", "a", "--json"]
+    command += ["--set", "train.augment=[noise]"]
     done = subprocess.run([*command, *plugins], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     metrics = json.loads(done.stdout)["metrics"]

@@ -12,10 +12,10 @@ import torch
 import clfkit
 from clfkit.errors import ConfigError, RunError, TrainingError, UsageError
 from clfkit.experiment import resume_run
+from clfkit.history import TrainState
 from clfkit.progress import Quiet
 from clfkit.resuming import resumable_run
 from clfkit.run import RunDirectory
-from clfkit.train_options import TrainOptions
 
 
 def weights(run: RunDirectory, kind: str = "last") -> bytes:
@@ -111,8 +111,8 @@ def test_listener_hears_of_every_step_and_epoch(laboratory: Any) -> None:
         def say(self, message: str) -> None:
             self.entries.append(message)
 
-        def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
-            self.entries.append(("start", step, steps, train.epochs))
+        def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
+            self.entries.append(("start", state.step, steps, epochs))
 
         def on_step(self, step: int) -> None:
             self.entries.append(step)

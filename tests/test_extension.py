@@ -87,6 +87,18 @@ def halving():
     """Half the rate after every epoch."""
     return lambda progress: 0.5**progress.epoch
 ''',
+    "augmentations/jittered.py": '''
+"""Points moved by chance."""
+from clfkit.components import augmentations
+
+
+@augmentations.register("jittered", inputs="vector")
+def jittered(spec, *, width: float = 0.01):
+    """Every feature moved by up to half of width."""
+    import torch
+
+    return lambda batch, draws: batch + width * (torch.from_numpy(draws.uniform(spec.features)) - 0.5).to(batch)
+''',
     "metrics/mistakes.py": '''
 """Counted mistakes."""
 from clfkit.components import metrics
@@ -126,13 +138,13 @@ def last_losses(classifiers):
     return figure
 ''',
 }
-NAMES = {"stripes", "quadratic", "signed", "halving", "mistakes", "losses_drawn", "last_losses"}
+NAMES = {"stripes", "quadratic", "signed", "halving", "jittered", "mistakes", "losses_drawn", "last_losses"}
 
 EXPERIMENT = """
 name: extended
 data: {name: stripes, samples: 120}
 model: {name: MODEL}
-train: {epochs: 3, batch_size: 20, optimizer: {name: signed}, schedule: {name: halving}, device: cpu}
+train: {epochs: 3, batch_size: 20, optimizer: signed, schedule: halving, augment: [jittered], device: cpu}
 plots: [losses_drawn]
 """
 
@@ -148,7 +160,7 @@ def run(*arguments: object, package: Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package with seven files more and no other change."""
+    """A copy of the package with eight files more and no other change."""
     package = tmp_path_factory.mktemp("copy") / "clfkit"
     shutil.copytree(Path(clfkit.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in FILES.items():
@@ -187,7 +199,9 @@ def test_plugin_file_adds_a_model_to_an_untouched_package(tmp_path: Path) -> Non
     plugin = tmp_path / "my_net.py"
     plugin.write_text(FILES["models/quadratic.py"].lstrip().replace("quadratic", "quadratic_of_mine"))
     text = EXPERIMENT.replace("MODEL", "quadratic_of_mine, wide: true").replace("stripes", "moons")
-    text = text.replace(", optimizer: {name: signed}, schedule: {name: halving}", "").replace("losses_drawn", "curves")
+    text = text.replace(", optimizer: signed, schedule: halving, augment: [jittered]", "").replace(
+        "losses_drawn", "curves"
+    )
     (tmp_path / "mine.yaml").write_text(text)
     run("train", "mine.yaml", "--out", "out", "--run-id", "a", "--plugin", "my_net.py", package=package, cwd=tmp_path)
     with pytest.raises(clfkit.errors.CheckpointError, match=r"quadratic_of_mine.*--plugin"):

@@ -7,9 +7,8 @@ import re
 
 import pytest
 
-from clfkit.history import EpochRecord
+from clfkit.history import EpochRecord, TrainState
 from clfkit.progress import Bar, Lines
-from clfkit.train_options import TrainOptions
 
 
 def record(epoch: int) -> EpochRecord:
@@ -20,7 +19,7 @@ def record(epoch: int) -> EpochRecord:
 def test_one_line_every_so_many_epochs_and_one_at_the_end(kind: type[Lines]) -> None:
     stream = io.StringIO()
     listener = kind(stream)
-    listener.on_start(0, 25, TrainOptions(epochs=25, log_every=10))
+    listener.on_start(TrainState(), 25, 25, 10)
     for epoch in range(1, 26):
         listener.on_step(epoch)
         listener.on_epoch_end(record(epoch), best=False)
@@ -31,7 +30,7 @@ def test_one_line_every_so_many_epochs_and_one_at_the_end(kind: type[Lines]) -> 
 def test_every_epoch_by_default() -> None:
     stream = io.StringIO()
     lines = Lines(stream)
-    lines.on_start(0, 3, TrainOptions(epochs=3))
+    lines.on_start(TrainState(), 3, 3, 1)
     for epoch in (1, 2, 3):
         lines.on_epoch_end(record(epoch), best=epoch == 2)
     assert [line.endswith("best") for line in stream.getvalue().splitlines()] == [False, True, False]

@@ -49,7 +49,7 @@ def remains(run: RunDirectory) -> dict[str, Any]:
     for kind in ("last", "best"):
         folder = run.path / "checkpoints" / kind
         found |= {f"{kind}/{path.name}": path.read_bytes() for path in folder.glob("*.safetensors")}
-        found[f"{kind}/state"] = run.checkpoint(kind).state  # type: ignore[arg-type]
+        found[f"{kind}/state"] = run.checkpoint(kind).state.model_copy(update={"seconds": 0.0})  # type: ignore[arg-type]
         records = run.checkpoint(kind).records  # type: ignore[arg-type]
         found[f"{kind}/records"] = [record.model_copy(update={"seconds": 0.0}) for record in records]
     return found
@@ -101,6 +101,9 @@ VECTORS: dict[str, dict[str, Any]] = {
     "full batch": {"train.batch_size": "full", "train.epochs": 14},
     "steps": {"train.checkpoint_every": {"steps": 3}},
     "rare": {"train.checkpoint_every": {"epochs": 3}},
+    "average": {"train.ema": 0.9, "train.optimizer": {"name": "sgd", "momentum": 0.5}},
+    "average cut short": {"train.ema": 0.5, "train.max_steps": 14, "model.norm": "batch", "train.batch_size": 28},
+    "cut short": {"train.max_steps": 14, "train.schedule": {"name": "linear", "warmup": 0.5}},
 }
 
 
@@ -119,14 +122,16 @@ def test_resumed_on_the_numpy_engine(laboratory: Any, name: str, stops: tuple[in
 
 
 @pytest.mark.parametrize("engine", ["torch", "scratch"])
+@pytest.mark.parametrize("ema", [None, 0.99], ids=["weights", "average"])
 @pytest.mark.parametrize("stops", [(5,), (7,)], ids=["boundary", "middle"])
 @pytest.mark.parametrize(
     "optimizer", [{"name": "adam", "lr": 0.01}, {"name": "sgd", "momentum": 0.9}], ids=["adam", "sgd"]
 )
 def test_resumed_network_with_dropout_and_batch_norm(
-    laboratory: Any, optimizer: dict[str, Any], stops: tuple[int, ...], engine: str
+    laboratory: Any, optimizer: dict[str, Any], stops: tuple[int, ...], ema: float | None, engine: str
 ) -> None:
-    changes = {"train.optimizer": optimizer, "train.schedule": "one_cycle", "engine": engine}
+    changes = {"train.optimizer": optimizer, "train.schedule": "one_cycle", "engine": engine, "train.ema": ema}
+    changes |= {"train.augment": ["shift"], "train.max_steps": 12} if ema else {}
     config = laboratory.config("digits", changes)
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 
@@ -227,6 +232,55 @@ def test_more_epochs_extend_a_finished_run(laboratory: Any) -> None:
     assert_equal(run, laboratory.run(longer))
 
 
+PATIENT = {"train.early_stopping": {"patience": 3}, "train.best": "valid.accuracy"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, PATIENT, {"data.split.valid": 0}, {"train.ema": 0.9}],
+    ids=["plain", "watched", "no valid split", "average"],
+)
+@pytest.mark.parametrize("engine", ["torch", "scratch"])
+@pytest.mark.parametrize("ends", [(3, 13), (7, 10), (5, 13), (12, 14, 20)], ids=str)
+def test_more_steps_extend_a_finished_run_in_the_middle_of_its_epoch(
+    laboratory: Any, ends: tuple[int, ...], engine: str, changes: dict[str, Any]
+) -> None:
+    first, *others = (laboratory.config("blobs", {**changes, "engine": engine, "train.max_steps": end}) for end in ends)
+    run = laboratory.run(first)
+    for longer in others:
+        assert resumable_run(laboratory.out, longer) == run
+        resume_run(run, Quiet(), longer)
+    assert run.checkpoint("last").state.step == len(run.step_losses()) == ends[-1]
+    assert [record.step for record in run.history()] == [*range(5, ends[-1], 5), ends[-1]]
+    assert_equal(run, laboratory.run(others[-1]))
+
+
+def test_run_without_a_last_step_goes_on_for_all_its_epochs(laboratory: Any) -> None:
+    run = laboratory.run(laboratory.config("blobs", {"train.max_steps": 7}))
+    assert run.status()["epochs"] == len(run.history()) == 2
+    with pytest.raises(RunError, match=r"nothing left to do.*after step 7; a larger train\.max_steps extends it"):
+        resume_run(run, Quiet())
+    resume_run(run, Quiet(), laboratory.config())
+    assert_equal(run, laboratory.run())
+
+
+def test_crash_after_an_epoch_that_was_cut_short_changes_nothing(laboratory: Any) -> None:
+    run = laboratory.run(laboratory.config("blobs", {"train.max_steps": 7}))
+    before = remains(run)
+    run.set_status("failed", reason="the disk was full while drawing")
+    resume_run(run, Quiet())
+    assert remains(run) == before
+
+
+def test_fewer_steps_than_were_done_can_be_forced(laboratory: Any, stopped: RunDirectory) -> None:
+    shorter = laboratory.config("blobs", {"train.max_steps": 6})
+    with pytest.raises(UsageError, match=r"train\.max_steps: empty → 6"):
+        resume_run(stopped, Quiet(), shorter)
+    resume_run(stopped, Quiet(), shorter, force=True)
+    assert [record.step for record in stopped.history()] == [5, 7]
+    assert len(stopped.step_losses()) == 7
+
+
 def test_nothing_left_to_do_is_said(laboratory: Any) -> None:
     run = laboratory.run()
     before = remains(run)
@@ -282,6 +336,7 @@ FORCED: dict[str, dict[str, Any]] = {
     "momentum": {"train.optimizer": {"name": "rmsprop", "momentum": 0.9}},
     "fewer epochs": {"train.epochs": 2},
     "loss": {"train.loss.label_smoothing": 0.1},
+    "average": {"train.ema": 0.9},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +29,13 @@ class FakeEngine:
     valid_losses: Sequence[float] = (1.0,)
     losses: Callable[[int], float] = lambda step: 1.0
     seen: list[tuple[list[int], float, int]] = field(default_factory=list)
+    epoch_keys: list[int] = field(default_factory=list)
     scored: int = 0
     reads: int = 0
 
-    def train_step(self, indices: Any, lr: float, key: int) -> StepResult:
+    def train_step(self, indices: Any, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         self.seen.append((indices.tolist(), lr, key))
+        self.epoch_keys.append(epoch_key)
         return StepResult(self.losses(len(self.seen)) * len(indices), float(len(indices)), 1, len(indices))
 
     def read(self, results: Sequence[StepResult]) -> Totals:
@@ -113,13 +116,18 @@ def test_keys_belong_to_the_step() -> None:
     trainer, engine, _ = make()
     trainer.fit()
     assert [key for _, _, key in engine.seen] == [rng.key(9, "step", step) for step in range(9)]
+    assert engine.epoch_keys == [rng.key(9, "epoch", step // 3) for step in range(9)]
 
 
 def test_rate_is_that_of_the_schedule() -> None:
     seen: list[Progress] = []
 
     def schedule(progress: Progress) -> float:
-        seen.append(Progress(progress.step, progress.steps_per_epoch, progress.epochs, tuple(progress.valid)))
+        seen.append(
+            Progress(
+                progress.step, progress.steps_per_epoch, progress.epochs, tuple(progress.valid), progress.max_steps
+            )
+        )
         return 1 / (1 + progress.step)
 
     trainer, engine, notes = make(FakeEngine([0.5, 0.7, 0.1]), schedule=schedule)
@@ -128,6 +136,52 @@ def test_rate_is_that_of_the_schedule() -> None:
     assert [record.lr for record, _ in notes.records] == [0.5 / 3, 0.5 / 6, 0.5 / 9]
     assert [progress.valid for progress in seen[::3]] == [(), (-0.5,), (-0.5, -0.7)]
     assert {(progress.steps_per_epoch, progress.epochs) for progress in seen} == {(3, 3)}
+
+
+@pytest.mark.parametrize(
+    ("most", "steps", "epochs"), [(1, 1, 1), (3, 3, 1), (4, 4, 2), (8, 8, 3), (9, 9, 3), (50, 9, 3)]
+)
+def test_max_steps_ends_training_inside_an_epoch(most: int, steps: int, epochs: int) -> None:
+    seen: list[int] = []
+
+    def schedule(progress: Progress) -> float:
+        seen.append(progress.total)
+        return 1.0
+
+    trainer, engine, notes = make(max_steps=most, schedule=schedule)
+    state = trainer.fit()
+    assert trainer.finished
+    assert len(engine.seen) == state.step == trainer.steps == steps
+    assert [record.step for record, _ in notes.records] == [*range(3, steps, 3), steps]
+    assert [record.epoch for record, _ in notes.records] == [1, 2, 3][:epochs]
+    assert trainer.epochs == engine.scored == epochs
+    assert [len(totals.loss) for _, totals in notes.records] == [3] * (epochs - 1) + [steps - 3 * (epochs - 1)]
+    assert set(seen) == {steps}, "schedules plan for the steps that will be taken"
+    assert notes.saved[-1] == steps
+
+
+@pytest.mark.parametrize("valid_losses", [(1.0, 0.5, 2.0, 3.0), (1.0, 0.5, 0.9, 3.0), (1.0, 2.0, 3.0, 4.0)], ids=str)
+def test_larger_max_steps_takes_back_the_end_of_an_epoch(valid_losses: tuple[float, ...]) -> None:
+    """The second epoch is scored twice: after one of its steps, and whole; only the latter counts in the longer run."""
+    trainer, engine, notes = make(FakeEngine(valid_losses), max_steps=4)
+    trainer.fit()
+    last = notes.snapshots[-1]
+    whole, _, of_whole = make(FakeEngine((valid_losses[0], *valid_losses[2:])), max_steps=9)
+    whole.fit()
+    before = {name[5:]: array for name, array in last.progress.items() if name.startswith("best/")}
+    again = dataclasses.replace(
+        whole, engine=engine, state=last.state, records=list(last.records), best=last.best, before=before,
+        partial=Totals.of(last.progress), memory=notes,
+    )  # fmt: skip
+    again.fit()
+    unlike_time = {"seconds": 0.0}
+    assert again.state.model_copy(update=unlike_time) == whole.state.model_copy(update=unlike_time)
+    assert [each.model_copy(update=unlike_time) for each in again.records] == [
+        each.model_copy(update=unlike_time) for each in whole.records
+    ]
+    assert again.best == whole.best
+    assert [step for _, totals in notes.records for step in totals.loss] == [4, 4, 2, 4, 4, 4, 2, 4, 4, 2]
+    assert notes.snapshots[-1].progress == of_whole.snapshots[-1].progress == {}
 
 
 def test_records_hold_means_over_samples() -> None:

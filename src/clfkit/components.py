@@ -82,6 +82,7 @@ optimizers: Registry[OptimizerOptions] = Registry(
     "optimizer", "clfkit.optimizers", OptimizerOptions, default="adam", required=("lr",)
 )
 schedules: Registry[ScheduleOptions] = Registry("schedule", "clfkit.schedules", ScheduleOptions, default="constant")
+augmentations: Registry[NoOptions] = Registry("augmentation", "clfkit.augmentations", NoOptions)
 metrics: Registry[NoOptions] = Registry("metric", "clfkit.metrics", NoOptions)
 plots: Registry[NoOptions] = Registry("plot", "clfkit.plots", NoOptions)
 comparisons: Registry[NoOptions] = Registry("comparison", "clfkit.plots.comparisons", NoOptions)
@@ -94,6 +95,7 @@ ALL: Mapping[str, Registry[Any]] = {
     "losses": losses,
     "optimizers": optimizers,
     "schedules": schedules,
+    "augmentations": augmentations,
     "metrics": metrics,
     "plots": plots,
     "comparisons": comparisons,

@@ -20,7 +20,7 @@ from clfkit.components import DataOptions, NoOptions
 from clfkit.document import Document, KeyPath, dotted, parse_value, read_document
 from clfkit.errors import ConfigError, Fault, UnknownName
 from clfkit.options import Options, fault, one_of
-from clfkit.registry import Component, Entry, plain
+from clfkit.registry import Component, Entry, Registry, plain
 from clfkit.train_options import TrainOptions
 from clfkit.wording import printable, shown
 
@@ -94,6 +94,8 @@ class ExperimentConfig(Options):
     def _misfit_components(self) -> Iterator[tuple[KeyPath, str]]:
         yield from self._misfit(("model",), components.models.entry(self.model.name))
         yield from self._misfit(("train", "loss"), components.losses.entry(self.train.loss.name))
+        for index, chosen in enumerate(self.train.augment):
+            yield from self._misfit(("train", "augment", index), components.augmentations.entry(chosen.name))
         for index, name in enumerate(() if self.plots == "auto" else self.plots):
             try:
                 entry = components.plots.entry(name)
@@ -106,11 +108,15 @@ class ExperimentConfig(Options):
         """What the engine cannot build, and options that it does not take."""
         name, train = self.engine.name, self.train
         engine = components.engines.entry(name)
-        for path, registry, component in (
+        parts: list[tuple[KeyPath, Registry[Any], str]] = [
             (("model",), components.models, self.model.name),
             (("train", "loss"), components.losses, train.loss.name),
             (("train", "optimizer"), components.optimizers, train.optimizer.name),
-        ):
+        ]
+        parts += [
+            (("train", "augment", i), components.augmentations, each.name) for i, each in enumerate(train.augment)
+        ]
+        for path, registry, component in parts:
             if not registry.serves(component, engine.engine or name):
                 has = ", ".join(registry.names(engine.engine or name)) or "none"
                 yield path, f"engine {name!r} has no {registry.kind} {component!r}; it has: {has}"

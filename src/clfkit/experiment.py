@@ -26,7 +26,6 @@ from clfkit.plots import NothingToDraw, draw_all, suitable
 from clfkit.resuming import how_far, refuse_changes, same_moments
 from clfkit.run import RunDirectory
 from clfkit.schedules import build_schedule
-from clfkit.train_options import TrainOptions
 from clfkit.trainer import Observer, Trainer
 
 
@@ -36,8 +35,8 @@ class Listener(Observer, Protocol):
     def say(self, message: str) -> None:
         """One line of news."""
 
-    def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
-        """Before the first step: `step` of `steps` are done already when a run is resumed."""
+    def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
+        """Before the first of `steps` in so many epochs; `state` says what is done already when a run is resumed."""
 
     def on_signal(self, number: int) -> None:
         """A signal came; training stops after this step."""
@@ -76,7 +75,7 @@ def resume_run(
         session = _Session.prepare(config, run, listener, fresh=False)
         session.restore(checkpoint)
         if session.trainer.finished and run.status()["status"] == "finished":
-            raise RunError(f"nothing left to do in {run.path}, {how_far(session.trainer.state)}")
+            raise RunError(f"nothing left to do in {run.path}, {how_far(session.trainer.state, config.train)}")
         if config != before:
             run.replace_config(config)
         session.go_on()
@@ -113,7 +112,7 @@ class _Session:
             class_counts=counts, seed=config.seed, batch_size=batches.batch_size, accumulate=train.accumulate,
             clip_norm=train.clip_norm, device=train.device, precision=train.precision,
             channels_last=train.channels_last, resident=train.resident, threads=train.threads,
-            deterministic=train.deterministic, fresh=fresh,
+            deterministic=train.deterministic, ema=train.ema, augment=train.augment, fresh=fresh,
         )  # fmt: skip
         engine: Engine = engines.build(config.engine, setup)
         memory = RunMemory(run, config, bundle, tuple(map(int, counts)))
@@ -147,16 +146,20 @@ class _Session:
         trained, now = checkpoint.config.train, self.config.train
         optimizer = checkpoint.optimizer if same_moments(trained.optimizer, now.optimizer) else None
         self.engine.load_state(checkpoint.model, optimizer)
-        state = checkpoint.state
-        best = self.run.checkpoint("best").model if state.best_epoch else None
+        state, progress = checkpoint.state, checkpoint.progress
+        before = {name.removeprefix("best/"): progress[name] for name in progress if name.startswith("best/")}
         self.trainer = dataclasses.replace(
             self.trainer,
             state=state,
             records=list(checkpoint.records),
-            best=best,
-            partial=Totals.of(checkpoint.progress),
+            best=self.run.checkpoint("best").model if state.best_epoch else None,
+            before=before or None,
+            partial=Totals.of(progress),
         )
-        self.memory.saved_best = state.best_epoch
+        reopened = len(self.trainer.records) < len(
+            checkpoint.records
+        )  # what lies in `best` may be of an epoch cut short
+        self.memory.saved_best = 0 if reopened else state.best_epoch
 
     def go_on(self) -> None:
         """Bring the run's files to where the checkpoint is."""
@@ -167,7 +170,7 @@ class _Session:
 
     def complete(self) -> None:
         """Train, evaluate, draw; whatever happens, the status says how it ended."""
-        self.run.set_status("running", epochs=self.config.train.epochs)
+        self.run.set_status("running", epochs=self.trainer.epochs)
         try:
             with self.engine.at_work():
                 self._train()
@@ -186,8 +189,7 @@ class _Session:
 
     def _train(self) -> None:
         trainer = self.trainer
-        total = trainer.batches.per_epoch * self.config.train.epochs
-        self.listener.on_start(trainer.state.step, total, self.config.train)
+        self.listener.on_start(trainer.state, trainer.steps, trainer.epochs, self.config.train.log_every)
         try:
             state = trainer.fit(self.listener.on_signal)
         except MemoryError as error:
@@ -197,7 +199,7 @@ class _Session:
             self.listener.on_stop()
             self.memory.flush()
         if state.stopped_early:
-            self.listener.say(f"stopped early after epoch {state.epoch}: no improvement")
+            self.listener.say(f"stopped early after epoch {len(trainer.records)}: no improvement")
 
     def _evaluate(self) -> None:
         """Score the best epoch's model: the first and only look at the test split."""

@@ -6,11 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from clfkit.history import EpochRecord
+from clfkit.history import EpochRecord, TrainState
 
 if TYPE_CHECKING:
     from clfkit.experiment import Listener
-    from clfkit.train_options import TrainOptions
 
 
 BAR_FORMAT = "{desc}  {percentage:3.0f}% |{bar:16}| {rate_fmt}, {remaining} left{postfix}"
@@ -23,7 +22,7 @@ class Quiet:
     def say(self, message: str) -> None:
         """Nothing."""
 
-    def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
+    def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
         """Nothing."""
 
     def on_step(self, step: int) -> None:
@@ -52,9 +51,9 @@ class Lines(Quiet):
         """One line."""
         print(message, file=self.stream, flush=True)
 
-    def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
+    def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
         """Remember how many epochs there will be, and how often to speak."""
-        self.epochs, self.log_every = train.epochs, train.log_every
+        self.epochs, self.log_every = epochs, log_every
 
     def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
         """Losses, accuracies and rate of the epoch, if it is one to speak of, and the time since the last such line."""
@@ -87,15 +86,15 @@ class Bar(Lines):
         else:
             self._bar.write(message, file=self.stream)
 
-    def on_start(self, step: int, steps: int, train: TrainOptions) -> None:
+    def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
         """Open the bar."""
         from tqdm import tqdm
 
-        super().on_start(step, steps, train)
+        super().on_start(state, steps, epochs, log_every)
         self._line_at = time.monotonic()
         self._bar = tqdm(
-            total=steps, initial=step, unit=" steps", file=self.stream, dynamic_ncols=True, leave=False,
-            desc=f"epoch {step * self.epochs // steps + 1}/{self.epochs}", mininterval=0.1, smoothing=0.1,
+            total=steps, initial=state.step, unit=" steps", file=self.stream, dynamic_ncols=True, leave=False,
+            desc=f"epoch {min(state.epoch + 1, epochs)}/{epochs}", mininterval=0.1, smoothing=0.1,
             bar_format=BAR_FORMAT,
         )  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from clfkit.options import Options
 from clfkit.registry import Component, Entry, Registry, plain
 from clfkit.train_options import TrainOptions
 
-ENGINE_BOUND = ("model", "loss", "optimizer")
+ENGINE_BOUND = ("model", "loss", "optimizer", "augmentation")
 """Kinds whose members an engine builds, each engine perhaps not all of them."""
 
 
@@ -38,7 +39,8 @@ def option_texts(model: type[Options], group: Options | None = None) -> Iterator
             for inner in option_texts(annotation, default):
                 yield OptionText(f"{name}.{inner.name}", inner.accepts, inner.default, inner.description)
             continue
-        accepts = _accepts(schema["properties"][name], schema.get("$defs", {}), info.metadata)
+        registries = _registries(info.metadata, *typing.get_args(annotation))
+        accepts = _accepts(schema["properties"][name], schema.get("$defs", {}), registries)
         shown = "" if info.is_required() else as_yaml(default)
         yield OptionText(name, accepts, shown, info.description or "")
 
@@ -159,11 +161,18 @@ def _markdown(option: OptionText) -> str:
     return f"`{option.name}` ({option.accepts}, {default}): {option.description}"
 
 
-def _accepts(schema: dict[str, Any], definitions: dict[str, Any], metadata: list[Any]) -> str:
+def _registries(metadata: Sequence[Any], *members: Any) -> list[Registry[Any]]:
+    """The registry whose components an option takes, by itself or as members of a list."""
+    every = [*metadata, *(item for member in members for item in getattr(member, "__metadata__", ()))]
+    return [item for item in every if isinstance(item, Registry)]
+
+
+def _accepts(schema: dict[str, Any], definitions: dict[str, Any], registries: Sequence[Registry[Any]]) -> str:
     """A JSON Schema in the words of the reference."""
-    for item in metadata:
-        if isinstance(item, Registry):
-            return f"a {item.kind}" if item.kind[0] not in "aeiou" else f"an {item.kind}"
+    for registry in registries:
+        if schema.get("type") == "array":
+            return f"list of {registry.kind}s"
+        return f"a {registry.kind}" if registry.kind[0] not in "aeiou" else f"an {registry.kind}"
     if "$ref" in schema:
         inner = definitions[schema["$ref"].rsplit("/", 1)[-1]]["properties"]
         return "{" + ", ".join(f"{name}: {_accepts(each, definitions, [])}" for name, each in inner.items()) + "}"

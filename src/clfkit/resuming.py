@@ -10,6 +10,7 @@ from clfkit.errors import RunError, UsageError
 from clfkit.history import TrainState
 from clfkit.registry import Component
 from clfkit.run import RunDirectory, all_runs
+from clfkit.train_options import TrainOptions
 
 
 def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
@@ -21,15 +22,23 @@ def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
     for run in reversed(runs):
         if run.checkpoint_path("last") and run.status()["status"] not in ("finished", "running"):
             return run
-    if runs and runs[-1].checkpoint_path("last") and config.train.epochs > runs[-1].config().train.epochs:
+    if runs and runs[-1].checkpoint_path("last") and _longer(runs[-1].config().train, config.train):
         return runs[-1]
     there = f"; the latest, {runs[-1].path}, is {runs[-1].status()['status']}" if runs else ""
     raise RunError(f"nothing to resume under {out / config.name}{there}. A larger train.epochs extends a finished run")
 
 
+def _longer(before: TrainOptions, now: TrainOptions) -> list[str]:
+    """The options that let training go on for longer than before."""
+    longer = ["train.epochs"] if now.epochs > before.epochs else []
+    if before.max_steps is not None and (now.max_steps is None or now.max_steps > before.max_steps):
+        longer.append("train.max_steps")
+    return longer
+
+
 def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: ExperimentConfig, force: bool) -> None:
     changes = changed_options(before, config)
-    harmless = {*FREE_OPTIONS, *(["train.epochs"] if config.train.epochs > before.train.epochs else [])}
+    harmless = {*FREE_OPTIONS, *_longer(before.train, config.train)}
     serious = [change for change in changes if change.split(": ")[0] not in harmless]
     if config.train.batch_size != before.train.batch_size:
         raise UsageError(
@@ -44,8 +53,10 @@ def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: Experime
         )  # fmt: skip
 
 
-def how_far(state: TrainState) -> str:
+def how_far(state: TrainState, train: TrainOptions) -> str:
     """How far a finished run came, and what would take it further."""
+    if train.max_steps is not None and state.step >= train.max_steps:
+        return f"which is finished after step {state.step:,}; a larger train.max_steps extends it"
     if state.stopped_early:
         return (
             f"which stopped early after epoch {state.epoch}; a larger train.early_stopping.patience goes on (--force)"

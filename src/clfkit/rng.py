@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 
 
 def key(seed: int, purpose: str, *position: int) -> int:
@@ -19,6 +20,43 @@ def key(seed: int, purpose: str, *position: int) -> int:
 def generator(seed: int, purpose: str, *position: int) -> np.random.Generator:
     """A NumPy generator that starts at `key(seed, purpose, *position)`."""
     return np.random.Generator(np.random.PCG64(key(seed, purpose, *position)))
+
+
+class Streams:
+    """A stream of random numbers for each of many samples, drawn from all of them at once.
+
+    The stream of a sample is a function of the key and the sample's index alone, so it does not matter in which batch
+    it comes. It is SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014), begun
+    at a hash of key and index: number j is a hash of start + (j + 1) γ, which NumPy finds for all samples and j
+    together.
+    """
+
+    GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+    def __init__(self, key: int, samples: npt.NDArray[np.int64]) -> None:
+        self._starts = _mixed(np.uint64(key) + self.GAMMA * samples.astype(np.uint64))
+        self._drawn = 0
+
+    def bits(self, count: int) -> npt.NDArray[np.uint64]:
+        """The next `count` numbers of 64 random bits for each sample, shape (samples, count)."""
+        places = np.arange(self._drawn + 1, self._drawn + count + 1, dtype=np.uint64)
+        self._drawn += count
+        return _mixed(self._starts[:, None] + self.GAMMA * places)
+
+    def uniform(self, count: int) -> npt.NDArray[np.float64]:
+        """The next `count` numbers from 0 to below 1 for each sample, shape (samples, count)."""
+        return (self.bits(count) >> np.uint64(11)).astype(np.float64) * np.float64(2.0**-53)
+
+    def whole(self, count: int, below: int) -> npt.NDArray[np.int64]:
+        """The next `count` whole numbers from 0 to below `below` for each sample, shape (samples, count)."""
+        return (self.uniform(count) * below).astype(np.int64)
+
+
+def _mixed(z: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The output function of SplitMix64: each bit of the result depends on each bit of z (Stafford's variant 13)."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 class Restartable:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from clfkit import components
-from clfkit.components import LossOptions, OptimizerOptions, ScheduleOptions
+from clfkit.components import LossOptions, NoOptions, OptimizerOptions, ScheduleOptions
 from clfkit.options import Options, fault, one_of
 from clfkit.registry import Component
 
@@ -41,6 +41,9 @@ class TrainOptions(Options):
     """How the model is trained."""
 
     epochs: PositiveInt = Field(10, description="passes over the train split")
+    max_steps: PositiveInt | None = Field(
+        None, description="optimizer steps after which training ends at the latest, inside an epoch if need be"
+    )
     batch_size: Annotated[PositiveInt | Literal["full"], one_of("a whole number above 0, or 'full'")] = Field(
         128, description="samples in one optimizer step, or `full` for the whole train split"
     )
@@ -53,6 +56,9 @@ class TrainOptions(Options):
     schedule: Annotated[Component[ScheduleOptions], components.schedules] = Field(
         "constant", validate_default=True, description="how the learning rate changes over time"
     )
+    augment: tuple[Annotated[Component[NoOptions], components.augmentations], ...] = Field(
+        (), description="random changes of train samples, one after the other; other splits stay as they are"
+    )
     early_stopping: EarlyStopping | None = Field(None, description="stop when the valid split stops improving")
     best: MonitoredMetric | None = Field(
         None, description="what makes an epoch the best one; by default early_stopping.metric, or valid.loss"
@@ -63,6 +69,10 @@ class TrainOptions(Options):
     log_every: PositiveInt = Field(
         1,
         description="epochs from one line on the screen to the next (beside a bar, at 1, one in half a second at most)",
+    )
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None,
+        description="decay of a running average of the weights, which is then what is scored and kept as the model",
     )
     clip_norm: PositiveFloat | None = Field(None, description="largest allowed norm of the whole gradient")
     accumulate: PositiveInt = Field(

@@ -60,6 +60,10 @@ class Trainer:
 
     The best model reaches the disk together with the next checkpoint: after a crash in between, training goes on
     from that checkpoint and finds the same best epoch again.
+
+    An epoch that max_steps cuts short is validated and recorded like any other, but in `state` it stays an epoch under
+    way, with its step results in `partial`. So a larger max_steps goes on in its middle, as if it had never been cut;
+    its record gives way to that of the whole epoch, and `best` to `before`, the best model of the epochs before it.
     """
 
     engine: Engine
@@ -74,12 +78,15 @@ class Trainer:
     state: TrainState = field(default_factory=TrainState)
     records: list[EpochRecord] = field(default_factory=list)
     best: Arrays | None = None
+    before: Arrays | None = None
     partial: Totals = field(default_factory=lambda: Totals.of({}))
 
     def __post_init__(self) -> None:
         early = self.options.early_stopping
         self._best = Watch(self.options.best_metric)
         self._patience = Watch(early.metric, early.min_delta) if early else None
+        if self._cut_short and self.state.step < self.steps:
+            self._reopen()
         for record in self.records:
             self._watch(record)
         self._advance(stopped_early=self._out_of_patience())
@@ -109,15 +116,15 @@ class Trainer:
     def _train_epoch(self, interruption: Interruption, started: float) -> tuple[Totals, float]:
         """The rest of the current epoch: one optimizer step a batch, no waiting for results in between."""
         results: list[StepResult] = []
-        lr = math.nan
-        step = self.state.step
-        for position, indices in self.batches.epoch(self.state.epoch, self.state.position):
-            progress = Progress(step, self.batches.per_epoch, self.options.epochs, self._best.values)
-            lr = self.lr * self.schedule(progress)
-            results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step)))
+        step, stop = self.state.step, self._last_position
+        epoch_key = rng.key(self.seed, "epoch", self.state.epoch)
+        lr = math.nan if self.state.position < stop else self._rate(step - 1)  # a smaller max_steps was forced
+        for position, indices in self.batches.epoch(self.state.epoch, self.state.position, stop):
+            lr = self._rate(step)
+            results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step), epoch_key))
             step += 1
             self.observer.on_step(step)
-            last = position + 1 == self.batches.per_epoch
+            last = position + 1 == stop
             if not last and (interruption.signal_number is not None or self._checkpoint_due(step)):
                 self.partial = self.partial + self._finite(self.engine.read(results), step, lr)
                 results = []
@@ -126,9 +133,26 @@ class Trainer:
                 if interruption.signal_number is not None:
                     self._stop_at(interruption.signal_number)
         totals = self.partial + self._finite(self.engine.read(results), step, lr)
-        self.partial = Totals.of({})
-        self._advance(epoch=self.state.epoch + 1, step=step, position=0, seconds=0.0)
+        if stop < self.batches.per_epoch:
+            self.partial = totals
+            self._advance(step=step, position=stop, seconds=time.monotonic() - started)
+        else:
+            self.partial = Totals.of({})
+            self._advance(epoch=self.state.epoch + 1, step=step, position=0, seconds=0.0)
         return totals, lr
+
+    @property
+    def _last_position(self) -> int:
+        """Batches of the current epoch that training takes: all of them, or as many as max_steps leaves."""
+        left = self.steps - self.state.epoch * self.batches.per_epoch
+        return max(self.state.position, min(left, self.batches.per_epoch))
+
+    def _rate(self, step: int) -> float:
+        return self.lr * self.schedule(self._progress(step))
+
+    def _progress(self, step: int) -> Progress:
+        options = self.options
+        return Progress(step, self.batches.per_epoch, options.epochs, self._best.values, options.max_steps)
 
     def _validate(self, lr: float) -> Totals:
         """Loss and accuracy on the valid split. Raises TrainingError when the loss is not a number."""
@@ -139,7 +163,7 @@ class Trainer:
 
     def _record(self, totals: Totals, scores: Totals, lr: float, seconds: float) -> EpochRecord:
         record = EpochRecord(
-            epoch=self.state.epoch,
+            epoch=len(self.records) + 1,
             step=self.state.step,
             lr=lr,
             train_loss=totals.mean_loss,
@@ -155,6 +179,7 @@ class Trainer:
         """Remember the model if this epoch is the best so far; without a valid split the last one is."""
         is_best = self._watch(record)
         best: dict[str, object] = {}
+        self.before = self.best if self.state.position else None
         if is_best:
             self.best = self._model()
             best = {"best_epoch": record.epoch, "best_value": record.value(self.options.best_metric)}
@@ -173,7 +198,34 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.state.stopped_early or self.state.epoch >= self.options.epochs
+        state = self.state
+        at_last_step = state.step >= self.steps and (state.position == 0 or self._cut_short)
+        return state.stopped_early or state.epoch >= self.options.epochs or at_last_step
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps from the first epoch to the end, if nothing stops training early."""
+        return self._progress(0).total
+
+    @property
+    def epochs(self) -> int:
+        """Epochs until then, the last one perhaps cut short."""
+        return -(-self.steps // self.batches.per_epoch)
+
+    @property
+    def _cut_short(self) -> bool:
+        """Whether the epoch under way has been recorded, since max_steps ended it."""
+        return len(self.records) > self.state.epoch
+
+    def _reopen(self) -> None:
+        """Take back the end of an epoch that max_steps had cut short."""
+        self.records = self.records[: self.state.epoch]
+        watch, best = Watch(self.options.best_metric), TrainState()
+        for record in self.records:
+            if watch.see(record) or not len(self.valid):
+                best = TrainState(best_epoch=record.epoch, best_value=record.value(watch.metric))
+        self._advance(best_epoch=best.best_epoch, best_value=best.best_value)
+        self.best, self.before = self.before, None
 
     def _finite(self, totals: Totals, step: int, lr: float) -> Totals:
         """The totals, if every loss in them is a number. Raises TrainingError naming the first that is not."""
@@ -218,11 +270,16 @@ class Trainer:
                 tuple(self.records),
                 self._model(),
                 self.engine.optimizer_state(),
-                self.partial.arrays() if self.state.position else {},
+                self._unfinished(),
                 self.best,
             )
         )
         self._saved, self._saved_at = self.state, time.monotonic()
+
+    def _unfinished(self) -> Arrays:
+        """What else resuming needs in the middle of an epoch."""
+        earlier = {f"best/{name}": array for name, array in (self.before or {}).items()}
+        return {**self.partial.arrays(), **earlier} if self.state.position else {}
 
     def _stop_at(self, signal_number: int) -> None:
         if self._saved != self.state:

@@ -21,6 +21,8 @@ SYNONYMS = {
     "gradient_clipping": "clip_norm", "patience": "early_stopping", "monitor": "metric", "type": "name",
     "gradient_accumulation": "accumulate", "grad_accum": "accumulate", "val": "valid", "validation": "valid",
     "gpu": "cuda", "float32": "fp32", "bfloat16": "bf16", "fp16": "bf16", "float16": "bf16", "half": "bf16",
+    "augmentation": "augment", "augmentations": "augment", "transforms": "augment", "ema_decay": "ema",
+    "num_steps": "max_steps", "total_steps": "max_steps", "iterations": "max_steps", "max_iterations": "max_steps",
     "float64": "fp64", "double": "fp64", "numpy": "scratch", "pytorch": "torch",
 }  # fmt: skip
 

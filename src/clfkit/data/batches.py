@@ -39,8 +39,8 @@ class Batches:
             return np.arange(self.samples)
         return rng.generator(self.seed, "order", epoch).permutation(self.samples)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[int, IndexArray]]:
-        """(position, indices) of the batches of one epoch, from position `start` on."""
+    def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, IndexArray]]:
+        """(position, indices) of the batches of one epoch, from position `start` on to before `stop` or the end."""
         order = self.order(epoch)
-        for position in range(start, self.per_epoch):
+        for position in range(start, self.per_epoch if stop is None else stop):
             yield position, order[position * self.batch_size : (position + 1) * self.batch_size]

@@ -95,6 +95,8 @@ class EngineSetup:
     batch_size: int
     accumulate: int = 1
     clip_norm: float | None = None
+    ema: float | None = None
+    augment: tuple[Component[NoOptions], ...] = ()
     device: str = "auto"
     precision: str = "fp32"
     channels_last: bool | str = "auto"
@@ -135,8 +137,11 @@ class Engine(Protocol):
     def at_work(self) -> AbstractContextManager[object]:
         """While it lasts the process computes with the threads that were chosen; afterwards with those of before."""
 
-    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
-        """One optimizer step on the train samples at `indices`; `key` alone decides all random draws."""
+    def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
+        """One optimizer step on the train samples at `indices`.
+
+        Random draws are decided by `key`, and those that augment a sample by `epoch_key` and its index alone.
+        """
 
     def read(self, results: Sequence[StepResult]) -> Totals:
         """Step results as arrays on the host: the one place where a device is waited for."""
@@ -151,10 +156,10 @@ class Engine(Protocol):
         """Class probabilities (N, K) in evaluation mode; inputs are raw, as in a Split."""
 
     def model_state(self) -> Arrays:
-        """Copies of the weights and buffers."""
+        """Copies of the weights and buffers that are scored: with `ema` their averages."""
 
     def optimizer_state(self) -> Arrays:
-        """Copies of what the optimizer keeps."""
+        """Copies of what the optimizer keeps, and with `ema` of the weights that training goes on with."""
 
     def load_state(self, model: Arrays, optimizer: Arrays | None = None) -> None:
         """Put back what `model_state` and `optimizer_state` returned. Raises CheckpointError if it does not fit."""

@@ -14,12 +14,14 @@ class Progress:
     """How far training is when a step begins. Integers, so that no rounding moves a boundary.
 
     valid: the watched metric of every finished epoch, oldest first; the larger the better.
+    max_steps: where training ends if the epochs have more steps.
     """
 
     step: int
     steps_per_epoch: int
     epochs: int
     valid: Sequence[float] = ()
+    max_steps: int | None = None
 
     @property
     def epoch(self) -> int:
@@ -29,7 +31,8 @@ class Progress:
     @property
     def total(self) -> int:
         """Steps from start to end."""
-        return self.steps_per_epoch * self.epochs
+        steps = self.steps_per_epoch * self.epochs
+        return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
 Schedule = Callable[[Progress], float]

@@ -41,6 +41,10 @@ PROBLEMS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
             "loss": {"name": "cross_entropy", "class_weights": "balanced", "label_smoothing": 0.1},
         },
     ),
+    "cnn averaged": (
+        IMAGE,
+        {"model": {"name": "cnn", "channels": (3,), "dropout": 0, "batch_norm": True}, "ema": 0.8},
+    ),
     "cnn in pieces": (IMAGE, {"model": {"name": "cnn", "channels": (3,), "dropout": 0}, "accumulate": 4}),
 }
 

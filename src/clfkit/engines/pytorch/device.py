@@ -1,4 +1,4 @@
-"""Where and how torch computes: device, precision, layout, memory, reproducible operations."""
+"""Where and how torch computes: device, precision, layout, memory, random draws, reproducible operations."""
 
 from __future__ import annotations
 

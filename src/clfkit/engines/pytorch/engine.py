@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from clfkit.augmentations import Augmenter
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
+from clfkit.engines.averaging import join, separate
 from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches
+from clfkit.engines.pytorch.average import TorchAverage
 from clfkit.engines.pytorch.building import build_model, refuse_lone_sample
 from clfkit.engines.pytorch.device import (
     choose_device,
@@ -55,6 +58,7 @@ class TorchEngine:
         self._random = default_generator(self.device)
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._optimizer: torch.optim.Optimizer | None = None
+        self._average: TorchAverage | None = None
         self.decisions = {"device": str(self.device), "precision": precision, "threads": self._threads}
         if setup.spec.inputs == "image":
             self.decisions["channels_last"] = layout == torch.channels_last
@@ -63,11 +67,13 @@ class TorchEngine:
 
     def _prepare_training(self, train: Split) -> None:
         refuse_lone_sample(self._setup, len(train), self.model)
-        self._train = Feed(train, self._normalize, self.device, self._setup.resident)
+        augment = Augmenter(self._setup.augment, self._setup.spec, "torch")
+        self._train = Feed(train, self._normalize, self.device, self._setup.resident, augment)
         self._optimizer = build_optimizer(self._setup, self.model)
         self._step = eager_step(self._optimizer)
         self._learnable = [p for p in self.model.parameters() if p.requires_grad]
         self._decayed = parameter_groups(self._setup, self.model)[0]
+        self._average = TorchAverage(self.model, self._setup.ema) if self._setup.ema else None
         self.decisions["samples"] = "resident" if self._train.resident else "a batch at a time"
 
     @contextmanager
@@ -82,11 +88,10 @@ class TorchEngine:
             torch.set_num_threads(threads)
             self._random.set_state(stream)
 
-    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
+    def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
-        if not self.model.training:
-            self.model.train()
-        inputs, labels = self._batch(indices)
+        self._mode(training=True)
+        inputs, labels = self._batch(indices, epoch_key)
         weight = self.loss.weight(labels)
         self._random.manual_seed(key)
         pieces = self._setup.accumulate
@@ -109,8 +114,8 @@ class TorchEngine:
 
     # The phases of a step, which `--profile` times by these names
 
-    def _batch(self, indices: IndexArray) -> tuple[Tensor, Tensor]:
-        return self._train.batch(indices)
+    def _batch(self, indices: IndexArray, epoch_key: int) -> tuple[Tensor, Tensor]:
+        return self._train.batch(indices, epoch_key)
 
     def _forward(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits = self._logits(inputs)
@@ -132,6 +137,8 @@ class TorchEngine:
         self._step()
         for parameter in self._learnable:
             parameter.grad = None
+        if self._average is not None:
+            self._average.follow()
 
     def _shrink(self, lr: float) -> None:
         """The penalties that are not the optimizer's own: L1, and decay that passes the gradient by."""
@@ -201,24 +208,42 @@ class TorchEngine:
         return probabilities
 
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
-        if self.model.training:
-            self.model.eval()
+        self._mode(training=False)
         numbers = EVALUATION_NUMBERS.get(self.device.type, LARGE_EVALUATION)
         return evaluation_batches(count, self._setup.spec.features, numbers)
 
+    def _mode(self, *, training: bool) -> None:
+        """Training mode with the trained weights, or evaluation mode with their average if there is one."""
+        if self.model.training != training:
+            self.model.train(training)
+        if self._average is not None:
+            self._average.show(not training)
+
     def model_state(self) -> Arrays:
         """See Engine."""
+        self._mode(training=False)
         return to_arrays(self.model.state_dict())
 
     def optimizer_state(self) -> Arrays:
         """See Engine."""
-        return {} if self._optimizer is None else optimizer_arrays(self._optimizer, self.model)
+        if self._optimizer is None:
+            return {}
+        moments = optimizer_arrays(self._optimizer, self.model)
+        if self._average is None:
+            return moments
+        self._mode(training=True)
+        return join(moments, to_arrays(self.model.state_dict()), self._average)
 
     def load_state(self, model: Arrays, optimizer: Arrays | None = None) -> None:
         """See Engine."""
+        moments, trained, averagings = separate(optimizer or {})
         from_arrays(self.model, model)
-        if optimizer is not None and self._optimizer is not None:
-            put_optimizer_arrays(self._optimizer, self.model, optimizer)
+        if self._average is not None:
+            self._average.restart(averagings)
+        if self._optimizer is not None:
+            put_optimizer_arrays(self._optimizer, self.model, moments)
+            if trained:
+                from_arrays(self.model, trained)
 
 
 def _fetch(values: list[Any]) -> Any:

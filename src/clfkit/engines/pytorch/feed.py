@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clfkit.augmentations import Augmenter
 from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 
 RESIDENT_SHARE = 0.5
@@ -43,12 +44,18 @@ class Normalizer:
 
 
 class Feed:
-    """Batches of normalised inputs and labels of one split, on the device."""
+    """Batches of normalised inputs and labels of one split, on the device; augmented before they are normalised."""
 
     def __init__(
-        self, split: Split, normalize: Normalizer, device: torch.device, resident: bool | str = "auto"
+        self,
+        split: Split,
+        normalize: Normalizer,
+        device: torch.device,
+        resident: bool | str = "auto",
+        augment: Augmenter | None = None,
     ) -> None:
         self._normalize = normalize
+        self._augment = augment
         self._device = device
         self._labels = torch.from_numpy(np.ascontiguousarray(split.labels)).to(device)
         self._inputs: Inputs | Tensor = split.inputs
@@ -57,7 +64,7 @@ class Feed:
             fits(split.inputs.nbytes, device) if resident == "auto" else resident
         ):
             samples = torch.from_numpy(np.ascontiguousarray(split.inputs))
-            self._ready = samples.dtype != torch.uint8
+            self._ready = samples.dtype != torch.uint8 and not augment
             self._inputs = normalize(samples) if self._ready else samples.to(device)
 
     def __len__(self) -> int:
@@ -68,17 +75,22 @@ class Feed:
         """Whether all samples lie on the device."""
         return isinstance(self._inputs, Tensor)
 
-    def batch(self, indices: IndexArray) -> tuple[Tensor, Tensor]:
-        """Inputs (n, …) and labels (n,) of the samples at `indices`; a whole split keeps its own order."""
+    def batch(self, indices: IndexArray, key: int = 0) -> tuple[Tensor, Tensor]:
+        """Inputs (n, …) and labels (n,) of the samples at `indices`; a whole split keeps its own order.
+
+        key: that of the epoch, where samples are augmented.
+        """
         if len(indices) == len(self) and isinstance(self._inputs, Tensor):
-            return self._normalized(self._inputs), self._labels
+            return self._normalized(self._inputs, np.arange(len(self)), key), self._labels
         at = torch.from_numpy(indices).to(self._device)
         if isinstance(self._inputs, Tensor):
-            return self._normalized(self._inputs[at]), self._labels[at]
-        samples = torch.from_numpy(np.ascontiguousarray(self._inputs[indices]))
-        return self._normalized(samples), self._labels[at]
+            return self._normalized(self._inputs[at], indices, key), self._labels[at]
+        samples = torch.from_numpy(np.ascontiguousarray(self._inputs[indices])).to(self._device)
+        return self._normalized(samples, indices, key), self._labels[at]
 
-    def _normalized(self, inputs: Tensor) -> Tensor:
+    def _normalized(self, inputs: Tensor, indices: IndexArray, key: int) -> Tensor:
+        if self._augment:
+            inputs = self._augment(inputs, key, indices)
         return inputs if self._ready else self._normalize(inputs)
 
 

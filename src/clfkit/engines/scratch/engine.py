@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit import rng
+from clfkit.augmentations import Augmenter
 from clfkit.components import models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.arrays import parameter_of
+from clfkit.engines.averaging import join, separate
 from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches, lone_sample
+from clfkit.engines.scratch.average import ScratchAverage
 from clfkit.engines.scratch.clipping import clip_norm
 from clfkit.engines.scratch.feed import Columns, Feed
 from clfkit.engines.scratch.layers.batch_norm import BatchNorm
@@ -44,13 +47,15 @@ class ScratchEngine:
         self._columns = Columns(setup.spec, Memory(dtype))
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._rule: UpdateRule | None = None
+        self._average: ScratchAverage | None = None
         self._random = rng.Restartable()
         if setup.train is not None:
             self.decisions["threads"] = choose_threads(setup, self.parameters)
             _refuse_lone_sample(setup, len(setup.train), self.network)
-            self.train = Feed(setup.train, self._columns)
+            self.train = Feed(setup.train, self._columns, Augmenter(setup.augment, setup.spec, "scratch"))
             self._rule = optimizers.build(setup.optimizer, self.parameters, dtype, engine="scratch")
             self.penalty = Penalty(setup.optimizer.options)
+            self._average = ScratchAverage(self.network, setup.ema) if setup.ema else None
 
     def at_work(self) -> AbstractContextManager[object]:
         """See Engine. The threads are those of NumPy's matrix products."""
@@ -59,14 +64,15 @@ class ScratchEngine:
         limits: AbstractContextManager[object] = threadpool_limits(self.decisions.get("threads"), user_api="blas")
         return limits
 
-    def train_step(self, indices: IndexArray, lr: float, key: int) -> StepResult:
+    def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._rule is not None, "this engine was built without train samples"
         network, decayed = self.network, self.network.decayed
         if network.random:
             self._random.restart(key)
+        self._show(averaged=False)
         with np.errstate(all="ignore"):  # the trainer looks at the losses and says it in plain words
-            x, labels = self.train.batch(indices)
+            x, labels = self.train.batch(indices, epoch_key)
             weight = self.loss.weight(labels)
             total, correct = self._differentiate(x, labels, weight)
             if self._setup.clip_norm is not None:
@@ -75,6 +81,8 @@ class ScratchEngine:
             self.penalty.shrink(network.weights[:decayed], lr)
             self._rule.steps += 1
             self._rule.update(network.weights, network.gradient, lr)
+            if self._average is not None:
+                self._average.follow()
         return StepResult(total, weight, correct, len(indices))
 
     def _differentiate(self, x: Array, labels: IndexArray, weight: float) -> tuple[float, int]:
@@ -146,6 +154,7 @@ class ScratchEngine:
 
     def model_state(self) -> Arrays:
         """See Engine."""
+        self._show(averaged=True)
         return self.network.arrays()
 
     def optimizer_state(self) -> Arrays:
@@ -159,17 +168,25 @@ class ScratchEngine:
         }
         if self._rule.counts:  # as torch has it, which counts in float32: exact to 16 million steps
             state |= {f"{name}/step": np.array(self._rule.steps, np.float32) for name in self.network.shapes}
+        if self._average is not None:
+            self._show(averaged=False)
+            state = join(state, self.network.arrays(), self._average)
         return state
 
     def load_state(self, model: Arrays, optimizer: Arrays | None = None) -> None:
         """See Engine."""
+        moments, trained, averagings = separate(optimizer or {})
         self.network.load(model)
+        if self._average is not None:
+            self._average.restart(averagings)
         if optimizer is None or self._rule is None:
             return
+        if trained:
+            self.network.load(trained)
         self._rule.steps = 0
         for vector in self._rule.state.values():
             vector.fill(0)
-        for key, array in optimizer.items():
+        for key, array in moments.items():
             name, entry = parameter_of(key, array, self.network.shapes)
             if entry == "step":
                 self._rule.steps = int(array)
@@ -181,7 +198,13 @@ class ScratchEngine:
             self._feeds[id(split)] = split, Feed(split, self._columns)
         return self._feeds[id(split)][1]
 
+    def _show(self, *, averaged: bool) -> None:
+        """The average of the weights, where there is one, or those that training goes on with."""
+        if self._average is not None:
+            self._average.show(averaged)
+
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
+        self._show(averaged=True)
         return evaluation_batches(count, self._setup.spec.features, EVALUATION_NUMBERS)
 
 

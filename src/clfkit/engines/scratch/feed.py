@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from clfkit.augmentations import Augmenter
 from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 from clfkit.engines.scratch.memory import Array, Memory
 
@@ -31,25 +32,34 @@ class Columns:
 
 
 class Feed:
-    """Batches of one split. Features are standardised once, pixels stay bytes until they are needed."""
+    """Batches of one split. Features are standardised once, pixels stay bytes until they are needed.
 
-    def __init__(self, split: Split, columns: Columns) -> None:
+    Samples that are augmented wait with them, since that comes first.
+    """
+
+    def __init__(self, split: Split, columns: Columns, augment: Augmenter | None = None) -> None:
+        self._augment = augment
         self.labels = np.ascontiguousarray(split.labels, np.int64)
         self._columns = columns
         self._inputs: Inputs = split.inputs
         self._ready: Array | None = None
-        if isinstance(split.inputs, np.ndarray) and split.inputs.dtype != np.uint8:
+        if isinstance(split.inputs, np.ndarray) and split.inputs.dtype != np.uint8 and not augment:
             self._ready = columns(split.inputs)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, indices: IndexArray) -> tuple[Array, IndexArray]:
-        """Inputs (…, n) and labels (n,) of the samples at `indices`; a whole split keeps its own order."""
+    def batch(self, indices: IndexArray, key: int = 0) -> tuple[Array, IndexArray]:
+        """Inputs (…, n) and labels (n,) of the samples at `indices`; a whole split keeps its own order.
+
+        key: that of the epoch, where samples are augmented.
+        """
         whole = len(indices) == len(self)
         labels = self.labels if whole else self.labels.take(indices)
         if self._ready is None:
-            return self._columns(np.asarray(self._inputs[np.arange(len(self)) if whole else indices])), labels
+            at = np.arange(len(self)) if whole else indices
+            samples = np.asarray(self._inputs[at])
+            return self._columns(self._augment(samples, key, at) if self._augment else samples), labels
         if whole:
             return self._ready, labels
         batch = self._columns.memory("batch", (*self._ready.shape[:-1], len(indices)))

@@ -1,0 +1,48 @@
+"""Shift: images moved by a few whole pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import PositiveInt
+
+from clfkit import rng
+from clfkit.augmentations import Augmentation
+from clfkit.components import augmentations
+from clfkit.data.bundle import DataSpec
+from clfkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@augmentations.register("shift", inputs="image")
+def shift(spec: DataSpec, *, pixels: PositiveInt = 2) -> Augmentation:
+    """Moves every image by a whole number of pixels, up and down and to the sides; what comes in is black (0).
+
+    All of the (2 pixels + 1)² places are equally likely. Images are moved as bytes, before they are normalised.
+
+    Options:
+        pixels: the farthest that an image is moved in each direction.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    check_room(spec, pixels)
+
+    def shifted(images: Tensor, draws: rng.Streams) -> Tensor:
+        places = torch.from_numpy(draws.whole(2, 2 * pixels + 1)).to(images.device)
+        _, _, height, width = images.shape
+        windows = pad(images, (pixels,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+        return windows[torch.arange(len(images), device=images.device), :, places[:, 0], places[:, 1]]
+
+    return shifted
+
+
+def check_room(spec: DataSpec, pixels: int) -> None:
+    """Raises UsageError when an image could be moved out of its frame."""
+    _, height, width = spec.shape
+    if pixels >= min(height, width):
+        raise UsageError(
+            f"train.augment: a shift of {pixels} pixels would move images of {height}×{width} out of sight"
+        )
