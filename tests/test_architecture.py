@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engines", "checkpoint"),
     ("run",),
     ("classifier", "trainer", "evaluation", "environment", "resuming"),
-    ("plots",),
+    ("plots", "timing"),
     ("experiment", "reference"),
     ("progress",),
     ("cli",),
