@@ -2,7 +2,7 @@
 
 Everything is measured as users have it: `python -m clfkit …` and the peers' scripts, each a process of its own, all
 in one process group, one after the other: A B C, A B C, A B C. The best of the rounds counts, since whatever disturbs a
-measurement makes it longer. This module imports neither torch nor NumPy: a child's peak memory begins with its parent's.
+measurement makes it longer. Neither torch nor NumPy is imported here: a child's peak memory begins with its parent's.
 """
 
 from __future__ import annotations

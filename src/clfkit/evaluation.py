@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from clfkit.data.bundle import ClassMap, Split
 from clfkit.engines.base import Engine
-from clfkit.metrics import Predictions, per_class, score
+from clfkit.metrics import Predictions, score
 from clfkit.run import RunDirectory
 
 
@@ -54,7 +54,7 @@ def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: npt.NDArray[
 
 def _table(predictions: Predictions) -> dict[str, dict[str, float]]:
     """{class: {precision, recall, f1, support}}."""
-    columns = per_class(predictions.confusion)
+    columns = predictions.per_class
     return {
         name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for name, p, r, f, s in zip(predictions.classes.names, *columns, strict=True)
