@@ -31,7 +31,7 @@ from clfkit.registry import Component
 CPU = torch.device("cpu")
 NORMALISATION = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance norm of any kind
 EVALUATION_NUMBERS = 1_000_000
-"""Input numbers in one batch of an evaluation: large enough for speed, small enough for memory."""
+"""Inputs, or outputs where they are more, in one batch of an evaluation: enough for speed, few enough for memory."""
 
 
 class TorchEngine:
@@ -163,7 +163,8 @@ class TorchEngine:
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
         if self.model.training:
             self.model.eval()
-        return evaluation_batches(count, self._setup.spec.features, EVALUATION_NUMBERS)
+        spec = self._setup.spec
+        return evaluation_batches(count, max(spec.features, len(spec.classes)), EVALUATION_NUMBERS)
 
     def model_state(self) -> Arrays:
         """See Engine."""

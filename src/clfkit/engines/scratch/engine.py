@@ -169,7 +169,8 @@ class ScratchEngine:
         return self._feeds[id(split)][1]
 
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
-        return evaluation_batches(count, self._setup.spec.features, EVALUATION_NUMBERS)
+        spec = self._setup.spec
+        return evaluation_batches(count, max(spec.features, len(spec.classes)), EVALUATION_NUMBERS)
 
 
 def build_network(setup: EngineSetup, outputs: int, dtype: npt.DTypeLike) -> Network:
