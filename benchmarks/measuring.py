@@ -15,6 +15,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 POLL = 0.01  # seconds
 PATIENCE = 120.0  # seconds to wait for a run to begin
-AFTER_START = 0.3  # seconds from the run's first word to the signal that ends it
+AFTER_START = (0.3, 1.0, 3.0, 10.0)
+"""Seconds from a run's first word to the signal that ends it; the next if that came before its first step."""
 
 Work = Callable[[int], "Outcome"]
 Outcomes = Mapping[str, "list[Outcome]"]
@@ -137,9 +139,12 @@ class Bench:
         place = ["--out", str(self.out), "--run-id", name, "--quiet", "--json"]
         command = [sys.executable, "-m", "clfkit", "train", f"configs/{config}.yaml", *place, *flags]
         wanted = self.out / _name_of(config) / name
-        shutil.rmtree(wanted, ignore_errors=True)
-        outcome = run(command, stop_at=wanted / "status.json" if stop else None)
-        told = json.loads((wanted / "status.json").read_text())["timing"]
+        for wait in AFTER_START:
+            shutil.rmtree(wanted, ignore_errors=True)
+            outcome = run(command, stop_at=wanted / "status.json" if stop else None, wait=wait)
+            told = json.loads((wanted / "status.json").read_text())["timing"]
+            if "first_step" in told:
+                break
         if not stop:
             told |= outcome.told["metrics"]
             told["epochs"] = len((wanted / "history.jsonl").read_text().splitlines())
@@ -166,21 +171,23 @@ class Bench:
         return run([sys.executable, str(HERE / "peers" / f"{script}.py"), *map(str, arguments)])
 
 
-def run(command: Sequence[str], stop_at: Path | None = None) -> Outcome:
+def run(command: Sequence[str], stop_at: Path | None = None, wait: float = 0.0) -> Outcome:
     """One process from its start to its end. The last line of its output, if it is JSON, is what it told.
 
-    stop_at: a file whose appearance says that work has begun; the process is then asked to stop.
+    stop_at: a file whose appearance says that work has begun; `wait` seconds later the process is asked to stop.
     Raises RuntimeError with the end of its error output when it fails.
     """
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None and process.stderr is not None
-    if stop_at is not None:
-        _stop_when_begun(process, stop_at)
-    output, errors = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:  # no pipe that could fill up
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
+        if stop_at is not None:
+            _stop_when_begun(process.pid, stop_at, wait)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        for file in (out, err):
+            file.seek(0)
+        output, errors = out.read(), err.read()
     if process.returncode not in ((0, 128 + signal.SIGINT) if stop_at else (0,)):
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{errors[-2000:]}")
     memory = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
@@ -188,12 +195,12 @@ def run(command: Sequence[str], stop_at: Path | None = None) -> Outcome:
     return Outcome(wall, memory, json.loads(last[0]) if last and last[0].startswith("{") else {}, output)
 
 
-def _stop_when_begun(process: subprocess.Popen[str], status: Path) -> None:
+def _stop_when_begun(process: int, status: Path, wait: float) -> None:
     deadline = time.monotonic() + PATIENCE
     while not status.exists() and time.monotonic() < deadline:
         time.sleep(POLL)
-    time.sleep(AFTER_START)
-    os.kill(process.pid, signal.SIGINT)  # not send_signal, which would collect the process before it is measured
+    time.sleep(wait)
+    os.kill(process, signal.SIGINT)
 
 
 def python(code: str) -> Outcome:
