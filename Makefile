@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo check test smoke bench reference clean
+ROOT ?= data
+
+.PHONY: help install demo check test smoke bench accuracy reference clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -32,7 +34,11 @@ test: $(STAMP)  ## the tests
 smoke: $(STAMP)  ## every config in configs/smoke through the real command line: train, eval, plot
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh configs/smoke/run.sh
 
-bench: $(STAMP)  ## the accuracy table of the README, measured (an hour on two cores)
+bench: $(STAMP)  ## speed beside other tools, into docs/performance.md; ROOT=folder of MNIST (half an hour, an idle machine)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement benchmarks/requirements.txt
+	$(BIN)/python benchmarks/speed.py --root $(ROOT)
+
+accuracy: $(STAMP)  ## the accuracy table of the README, measured (an hour on two cores)
 	$(BIN)/python benchmarks/accuracy.py
 
 reference: $(STAMP)  ## write the configuration reference into README.md and docs/reference.md

@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("engines", "checkpoint"),
     ("run",),
     ("classifier", "trainer", "evaluation", "environment", "resuming"),
-    ("plots", "memory"),
+    ("plots", "memory", "timing"),
     ("experiment", "reference"),
     ("progress",),
     ("cli",),

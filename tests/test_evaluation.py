@@ -6,10 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clfkit.classifier import load
 from clfkit.data.bundle import Split
-from clfkit.evaluation import evaluate, save_evaluation
+from clfkit.evaluation import evaluate, save_evaluation, stored_probabilities
 from clfkit.run import RunDirectory
 
 
@@ -77,3 +79,23 @@ def test_test_split_is_read_after_training_only(laboratory: object, monkeypatch:
     monkeypatch.setattr(TorchEngine, "evaluate", watched)
     laboratory.run(None, Watcher())  # type: ignore[attr-defined]
     assert events == ["stop", "evaluate 20", "evaluate 40"]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40_000))
+@settings(max_examples=20)
+def test_of_many_classes_the_most_probable_are_kept_in_order(seed: int, block: int) -> None:
+    probabilities = np.random.default_rng(seed).dirichlet(np.full(1001, 0.1), 7).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clfkit.evaluation.SORTED_AT_ONCE", block)
+        kept = stored_probabilities(probabilities)
+    values = np.take_along_axis(probabilities, kept["top_classes"].astype(np.int64), axis=1)
+    np.testing.assert_array_equal(values, -np.sort(-probabilities, axis=1)[:, :100])
+    np.testing.assert_array_equal(kept["top_probabilities"], values.astype(np.float16))
+    assert all(len(set(row)) == 100 for row in kept["top_classes"].tolist())
+
+
+def test_up_to_a_thousand_classes_every_probability_is_kept() -> None:
+    probabilities = np.full((3, 1000), 0.001, np.float32)
+    np.testing.assert_array_equal(
+        stored_probabilities(probabilities)["probabilities"], probabilities.astype(np.float16)
+    )

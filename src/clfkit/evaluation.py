@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ClassMap, Split
+from clfkit.data.bundle import ClassMap, FloatArray, Split
 from clfkit.engines.base import Engine
-from clfkit.metrics import Predictions, per_class, score
+from clfkit.metrics import Predictions, score
 from clfkit.run import RunDirectory
+
+ALL_CLASSES = 1000
+KEPT_CLASSES = 100
+SORTED_AT_ONCE = 10_000_000  # probabilities
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,35 @@ def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: npt.NDArray[
         evaluation.split,
         ids=ids,
         labels=evaluation.predictions.labels,
-        probabilities=evaluation.predictions.probabilities.astype(np.float16),
+        **stored_probabilities(evaluation.predictions.probabilities),
     )
+
+
+def stored_probabilities(probabilities: FloatArray) -> dict[str, npt.NDArray[Any]]:
+    """What is kept of (N, K) probabilities: all of them, or of many classes the most probable ones of each sample.
+
+    With K up to `ALL_CLASSES`: `probabilities`, (N, K) float16. Beyond: `top_classes` and `top_probabilities`,
+    (N, `KEPT_CLASSES`), most probable first; of 20,000 classes the rest would be gigabytes of almost zeros.
+    """
+    classes = probabilities.shape[1]
+    if classes <= ALL_CLASSES:
+        return {"probabilities": probabilities.astype(np.float16)}
+    best = np.empty((len(probabilities), KEPT_CLASSES), np.int32)
+    rows = max(1, SORTED_AT_ONCE // classes)
+    for start in range(0, len(best), rows):
+        block = probabilities[start : start + rows]
+        found = np.argpartition(block, classes - KEPT_CLASSES, axis=1)[:, -KEPT_CLASSES:]
+        order = np.argsort(-np.take_along_axis(block, found, axis=1), axis=1, kind="stable")
+        best[start : start + rows] = np.take_along_axis(found, order, axis=1)
+    return {
+        "top_classes": best,
+        "top_probabilities": np.take_along_axis(probabilities, best, axis=1).astype(np.float16),
+    }
 
 
 def _table(predictions: Predictions) -> dict[str, dict[str, float]]:
     """{class: {precision, recall, f1, support}}."""
-    columns = per_class(predictions.confusion)
+    columns = predictions.per_class
     return {
         name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for name, p, r, f, s in zip(predictions.classes.names, *columns, strict=True)

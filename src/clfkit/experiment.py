@@ -26,6 +26,7 @@ from clfkit.plots import NothingToDraw, draw_all, suitable
 from clfkit.resuming import how_far, refuse_changes, same_moments
 from clfkit.run import RunDirectory
 from clfkit.schedules import build_schedule
+from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trainer import Observer, Trainer
 
 
@@ -45,22 +46,30 @@ class Listener(Observer, Protocol):
         """Training is over, well or badly."""
 
 
-def run_experiment(run: RunDirectory, config: ExperimentConfig, listener: Listener) -> None:
+def run_experiment(
+    run: RunDirectory, config: ExperimentConfig, listener: Listener, clock: Stopwatch | None = None
+) -> None:
     """Train, evaluate and draw one experiment in a run directory that was just made.
 
+    clock: a stopwatch that began when the run was asked for, by default now.
     Raises ClfkitError; a run that fails before its first step leaves no directory behind.
     """
     with run.lock(), ExitStack() as unless_begun:
         if not run.checkpoint_path("last"):  # never a run that holds somebody's work
             unless_begun.callback(shutil.rmtree, run.path, ignore_errors=True)
-        session = _Session.prepare(config, run, listener)
+        session = _Session.prepare(config, run, listener, clock or Stopwatch())
         session.begin()
         unless_begun.pop_all()
         session.complete()
 
 
 def resume_run(
-    run: RunDirectory, listener: Listener, config: ExperimentConfig | None = None, *, force: bool = False
+    run: RunDirectory,
+    listener: Listener,
+    config: ExperimentConfig | None = None,
+    *,
+    force: bool = False,
+    clock: Stopwatch | None = None,
 ) -> RunDirectory:
     """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
 
@@ -72,7 +81,7 @@ def resume_run(
     refuse_changes(run, before, config, force)
     with run.lock():
         checkpoint = run.checkpoint("last")
-        session = _Session.prepare(config, run, listener, fresh=False)
+        session = _Session.prepare(config, run, listener, clock or Stopwatch(), fresh=False)
         session.restore(checkpoint)
         if session.trainer.finished and run.status()["status"] == "finished":
             raise RunError(f"nothing left to do in {run.path}, {how_far(session.trainer.state, config.train)}")
@@ -94,10 +103,11 @@ class _Session:
     engine: Engine
     trainer: Trainer
     memory: RunMemory
+    clock: Stopwatch
 
     @classmethod
     def prepare(
-        cls, config: ExperimentConfig, run: RunDirectory, listener: Listener, *, fresh: bool = True
+        cls, config: ExperimentConfig, run: RunDirectory, listener: Listener, clock: Stopwatch, *, fresh: bool = True
     ) -> _Session:
         """Load the data and build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
         bundle = load_bundle(config.data, config.data_seed)
@@ -116,18 +126,12 @@ class _Session:
         )  # fmt: skip
         engine: Engine = engines.build(config.engine, setup)
         memory = RunMemory(run, config, bundle, tuple(map(int, counts)))
+        rate: float = train.optimizer.options.lr  # type: ignore[attr-defined]
         trainer = Trainer(
-            engine=engine,
-            batches=batches,
-            valid=bundle.valid,
-            options=train,
-            schedule=build_schedule(train.schedule),
-            lr=train.optimizer.options.lr,  # type: ignore[attr-defined]
-            seed=config.seed,
-            memory=memory,
-            observer=listener,
-        )
-        return cls(config, run, listener, bundle, engine, trainer, memory)
+            engine=engine, batches=batches, valid=bundle.valid, options=train, lr=rate, seed=config.seed,
+            schedule=build_schedule(train.schedule), memory=memory, observer=FirstStep(listener, clock),
+        )  # fmt: skip
+        return cls(config, run, listener, bundle, engine, trainer, memory, clock)
 
     def begin(self) -> None:
         """Write down what a run starts with."""
@@ -173,17 +177,17 @@ class _Session:
         self.run.set_status("running", epochs=self.trainer.epochs)
         try:
             with self.engine.at_work():
-                self._train()
-                self._evaluate()
-                self._draw()
+                for name, part in (("training", self._train), ("evaluation", self._evaluate), ("drawing", self._draw)):
+                    with self.clock.part(name):
+                        part()
         except (Interrupted, KeyboardInterrupt):
-            self.run.set_status("interrupted")
+            self.run.set_status("interrupted", timing=self.clock.rounded())
             raise
         except ClfkitError as error:
             with suppress(RunError):  # a full disk must not hide what went wrong first
                 self.run.set_status("failed", reason=str(error))
             raise
-        self.run.set_status("finished")
+        self.run.set_status("finished", timing=self.clock.rounded())
 
     # What happens in a run
 

@@ -134,3 +134,10 @@ def test_resume_lists_changed_options(cli, trained: Path) -> None:
     assert done.code == 2
     assert "train.clip_norm: empty → 1.0" in done.err
     assert "--force" in done.err
+
+
+def test_summary_says_where_the_time_went(cli, blobs: Path, tmp_path: Path) -> None:
+    done = cli("train", blobs, "--out", tmp_path, "--run-id", "mine")
+    assert " s: start " in done.out and "figures" in done.out
+    timing = json.loads((tmp_path / "tiny/mine/status.json").read_text())["timing"]
+    assert f"{sum(timing.values()) - timing['first_step']:.1f} s: " in done.out

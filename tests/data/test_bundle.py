@@ -69,3 +69,9 @@ def test_fingerprint_sees_inputs_labels_and_split() -> None:
 
 def test_counts() -> None:
     assert bundle().valid.counts(4).tolist() == [1, 1, 1, 0]
+
+
+def test_fingerprint_is_the_same_however_many_ids_are_text_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = bundle().fingerprint
+    monkeypatch.setattr("clfkit.data.bundle.IDS_AT_ONCE", 1)
+    assert bundle().fingerprint == whole

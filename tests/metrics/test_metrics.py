@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -18,8 +19,8 @@ from sklearn.metrics import (
 )
 
 from clfkit.components import metrics
-from clfkit.data.bundle import ClassMap, IndexArray
-from clfkit.metrics import Predictions, per_class, score
+from clfkit.data.bundle import ClassMap
+from clfkit.metrics import Predictions, score, top5
 from clfkit.registry import Component
 
 NAN = float("nan")
@@ -57,7 +58,7 @@ def pairs(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
 def test_counts_match_scikit_learn(case: tuple[list[int], list[int], int]) -> None:
     labels, predicted, classes = case
     found = certain(labels, predicted, classes)
-    ours = per_class(found.confusion)
+    ours = found.per_class
     if not labels:
         assert np.isnan(ours[:3]).all() and not ours.support.any()
         return
@@ -93,6 +94,33 @@ def test_top5_matches_scikit_learn(classes: int, size: int, seed: int) -> None:
     assert measured("top5", predictions(labels, probabilities, classes)) == pytest.approx(peer, rel=1e-12)
 
 
+@given(st.integers(1, 12), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_top5_is_the_same_however_the_samples_are_cut_up(classes: int, block: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = rng.integers(0, 4, (9, classes)) / 8  # many of them equal
+    found = predictions(rng.integers(0, classes, 9).tolist(), probabilities, classes)
+    whole = measured("top5", found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(top5, "BLOCK", block)
+        assert measured("top5", found) == whole
+
+
+def test_memory_follows_the_samples_and_not_the_square_of_the_classes() -> None:
+    classes, rng = 20_000, np.random.default_rng(1)
+    labels, said = rng.integers(0, classes, 60), rng.integers(0, classes, 60)
+    said[:20] = labels[:20]
+    probabilities = np.zeros((60, classes), np.float32)
+    probabilities[np.arange(60), said] = 1
+    found = predictions(labels.tolist(), probabilities, classes)
+    tracemalloc.start()
+    scores, counts = score(found), found.per_class
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6  # the confusion matrix alone would be 3.2 GB
+    assert scores["macro_f1"] == pytest.approx(f1_score(labels, said, average="macro", zero_division=0), rel=1e-12)
+    assert counts.support.sum() == 60
+
+
 def test_top5_of_equal_probabilities_takes_the_lowest_indices() -> None:
     equal = np.full((8, 8), 1 / 8)
     assert measured("top5", predictions(list(range(8)), equal, 8)) == 5 / 8
@@ -110,14 +138,17 @@ def test_top5_of_few_classes_is_1(classes: int) -> None:
     assert measured("top5", certain([0] * 3, [classes - 1] * 3, classes)) == 1.0
 
 
-def counts(*rows: list[int]) -> IndexArray:
-    return np.array(rows, dtype=np.int64)
+def counted(*rows: list[int]) -> Predictions:
+    """Predictions with that confusion matrix."""
+    matrix = np.array(rows, dtype=np.int64)
+    true, said = (np.repeat(at.ravel(), matrix.ravel()).tolist() for at in np.indices(matrix.shape))
+    return certain(true, said, len(rows))
 
 
 def test_undefined_values_of_a_class_are_nan() -> None:
     #   three classes true; the second is never predicted; the third never occurs, but is predicted once;
     #   the fourth is neither
-    found = per_class(counts([4, 0, 1, 0], [2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]))
+    found = counted([4, 0, 1, 0], [2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]).per_class
     np.testing.assert_allclose(found.precision, [4 / 6, NAN, 0.0, NAN])
     np.testing.assert_allclose(found.recall, [4 / 5, 0.0, NAN, NAN])
     np.testing.assert_allclose(found.f1, [8 / 11, 0.0, 0.0, NAN])
@@ -125,7 +156,7 @@ def test_undefined_values_of_a_class_are_nan() -> None:
 
 
 def test_no_samples_leave_every_class_undefined() -> None:
-    found = per_class(np.zeros((3, 3), dtype=np.int64))
+    found = certain([], [], 3).per_class
     assert np.isnan(found.precision).all() and np.isnan(found.recall).all() and np.isnan(found.f1).all()
     assert found.support.tolist() == [0, 0, 0]
 

@@ -15,6 +15,7 @@ from clfkit.classifier import Classifier
 from clfkit.components import plots
 from clfkit.errors import UsageError
 from clfkit.plots import NothingToDraw, draw
+from clfkit.plots._predictions import predicted_on
 from clfkit.plots.style import light
 
 
@@ -175,3 +176,32 @@ def test_one_feature_has_no_plane() -> None:
 def test_images_have_no_plane(digits: Classifier) -> None:
     with pytest.raises(NothingToDraw, match="needs vector data"):
         boundary(digits)
+
+
+def stripes(classes: int) -> Classifier:
+    """One stripe a class along x."""
+    inputs = np.column_stack([np.linspace(0, 1, 400), np.linspace(1, 0, 400)]).astype(np.float32)
+
+    def said(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return certain(np.clip(x[:, 0] * classes, 0, classes - 1).astype(np.int64), classes)
+
+    labels = np.clip(inputs[:, 0] * classes, 0, classes - 1).astype(np.int64)
+    return invented(inputs, labels, tuple(map(str, range(classes))), said)
+
+
+@pytest.mark.parametrize(("classes", "pictures"), [(50, 1), (60, 2)])
+def test_borders_of_many_classes_are_cells_of_one_picture(classes: int, pictures: int) -> None:
+    axes = boundary(stripes(classes)).axes[0]
+    assert len(axes.images) == pictures
+    if pictures == 2:
+        dark = np.asarray(axes.images[1].get_array())[..., 3] > 0
+        assert np.count_nonzero(dark[5]) == classes - 1  # where one stripe meets the next
+        assert (dark == dark[5]).all()
+
+
+def test_predictions_are_the_same_however_few_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = stripes(7)
+    whole = predicted_on(classifier, classifier.bundle.train)
+    monkeypatch.setattr("clfkit.plots._predictions.PROBABILITIES_AT_ONCE", 1)  # so that 256 samples are one piece
+    np.testing.assert_array_equal(predicted_on(classifier, classifier.bundle.train), whole)
+    np.testing.assert_array_equal(whole, classifier.bundle.train.labels)

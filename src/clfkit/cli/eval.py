@@ -15,8 +15,9 @@ from clfkit.storage import without_nan
 
 if TYPE_CHECKING:
     from clfkit.classifier import Classifier
-    from clfkit.data.bundle import Part
+    from clfkit.data.bundle import Part, Split
     from clfkit.evaluation import Evaluation
+    from clfkit.timing import Stopwatch
 
 CLASSES_SHOWN = 20
 
@@ -40,21 +41,24 @@ def evaluate(
 ) -> None:
     """Score a trained model. Classes are matched by name; the model's best checkpoint is used."""
     from clfkit.classifier import load
+    from clfkit.timing import Stopwatch
 
-    part = _part(split)
+    part, clock = _part(split), Stopwatch()
     classifier = load(checkpoint, out)
     if data is None:
         classifier = classifier.with_overrides(overrides)
-        evaluation = _own_data(classifier, part)
+        evaluation = _own_data(classifier, part, clock)
     else:
-        evaluation = _other_data(classifier, data, part, overrides)
+        evaluation = _other_data(classifier, data, part, overrides, clock)
+    seconds = clock.rounded()["evaluation"]
     source = str(classifier.run.path) if classifier.run and classifier.is_best else checkpoint
     if as_json:
         where = {} if data is None else {"data": str(data)}
         metrics = without_nan(evaluation.metrics)
-        typer.echo(json.dumps({"run": source, "split": evaluation.split, **where, "metrics": metrics}))
+        shown = {"run": source, "split": evaluation.split, **where, "metrics": metrics, "seconds": seconds}
+        typer.echo(json.dumps(shown))
     elif not quiet:
-        _show(evaluation, source)
+        _show(evaluation, source, seconds)
     if data is None:
         _publish(classifier, evaluation)
 
@@ -68,8 +72,16 @@ def _part(name: str) -> Part:
     return PART_NAMES[name]
 
 
-def _own_data(classifier: Classifier, split: Part) -> Evaluation:
+def _evaluate(classifier: Classifier, samples: Split, name: str, clock: Stopwatch) -> Evaluation:
+    """Score the samples while the clock runs: reading them and building the model come before."""
     from clfkit.evaluation import evaluate
+
+    engine = classifier.engine
+    with clock.part("evaluation"):
+        return evaluate(engine, samples, name, classifier.spec.classes)
+
+
+def _own_data(classifier: Classifier, split: Part, clock: Stopwatch) -> Evaluation:
 
     part = classifier.bundle.part(split)
     if classifier.data_changed:
@@ -77,7 +89,7 @@ def _own_data(classifier: Classifier, split: Part) -> Evaluation:
             "warning: the data or its split is not what the model was trained with; "
             "samples scored here may have been trained on"
         )
-    return evaluate(classifier.engine, part, split, classifier.spec.classes)
+    return _evaluate(classifier, part, split, clock)
 
 
 def _publish(classifier: Classifier, evaluation: Evaluation) -> None:
@@ -92,22 +104,21 @@ def _publish(classifier: Classifier, evaluation: Evaluation) -> None:
         complain(f"warning: {error}")
 
 
-def _other_data(classifier: Classifier, data: Path, split: Part, overrides: list[str]) -> Evaluation:
+def _other_data(classifier: Classifier, data: Path, split: Part, overrides: list[str], clock: Stopwatch) -> Evaluation:
     """Score other samples; with a YAML file, `--set` changes that experiment's options."""
     from clfkit.data.files import read_labelled
-    from clfkit.evaluation import evaluate
 
     if data.suffix in (".yaml", ".yml"):
         part = classifier.on_data_of(data, overrides).bundle.part(split)
-        return evaluate(classifier.engine, part, split, classifier.spec.classes)
+        return _evaluate(classifier, part, split, clock)
     if not data.exists():
         raise UsageError(f"--data {data}: no such file or folder")
     samples = read_labelled(data, classifier.spec)
-    return evaluate(classifier.with_overrides(overrides).engine, samples, "all", classifier.spec.classes)
+    return _evaluate(classifier.with_overrides(overrides), samples, "all", clock)
 
 
-def _show(evaluation: Evaluation, source: str) -> None:
-    say(f"{source} on {evaluation.split}: {evaluation.samples:,} samples")
+def _show(evaluation: Evaluation, source: str, seconds: float) -> None:
+    say(f"{source} on {evaluation.split}: {evaluation.samples:,} samples in {seconds:.2f} s")
     say()
     say(columns(telling(evaluation.metrics, len(evaluation.classes)).items(), ("metric", "value")))
     classes = evaluation.classes

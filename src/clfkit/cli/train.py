@@ -46,19 +46,20 @@ def train(
     from clfkit import experiment
     from clfkit.progress import listener
     from clfkit.run import RunDirectory
+    from clfkit.timing import Stopwatch, process_start
 
-    watch = listener(quiet)
+    watch, clock = listener(quiet), Stopwatch(process_start())
     run: RunDirectory | None = None
     try:
         if resume is None:
             assert wanted is not None, "_config insists on a file here"
             run = RunDirectory.create(out, wanted, run_id)
-            experiment.run_experiment(run, wanted, watch)
+            experiment.run_experiment(run, wanted, watch, clock)
         else:
             run = _run_to_resume(resume, out, wanted)
             if wanted is None and overrides:
                 wanted = _with_overrides(run, overrides)
-            experiment.resume_run(run, watch, wanted, force=force)
+            experiment.resume_run(run, watch, wanted, force=force, clock=clock)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {_how_to_continue(run, plugin)}", stop.exit_code - 128) from None
     except KeyboardInterrupt:
@@ -118,13 +119,15 @@ def _with_overrides(run: RunDirectory, overrides: list[str]) -> ExperimentConfig
 
 def _summarise(run: RunDirectory) -> None:
     """The table at the end of a run, and where everything was written."""
+    from clfkit.timing import in_words
+
     status = run.status()
     splits = _evaluated(run)
     scores = [telling(run.metrics(split), len((run.evaluation(split) or {})["classes"])) for split in splits]
     rows = [[split, *values.values()] for split, values in zip(splits, scores, strict=True)]
     header = ["split", *scores[-1]]
     say()
-    say(f"best epoch {status.get('best_epoch')} of {len(run.history())}")
+    say(f"best epoch {status.get('best_epoch')} of {len(run.history())}; {in_words(status.get('timing', {}))}")
     say(columns(rows, header))
     say()
     written = {what: str(path) for what, path in run.written().items()}

@@ -87,7 +87,9 @@ def class_names(labels: npt.NDArray[np.generic], path: Path) -> list[str]:
             raise DataError(f"{path}: labels in bytes must be ASCII; save them as text") from None
     if labels.dtype.kind not in "iubU":
         raise DataError(f"{path}: labels must be text or whole numbers, not {labels.dtype}")
-    return [str(label) for label in labels.tolist()]
+    different, which = np.unique(labels, return_inverse=True)
+    names = [str(label) for label in different.tolist()]
+    return [names[at] for at in which.tolist()]  # one text a class, not one a sample
 
 
 def numbers(array: npt.NDArray[np.generic], path: Path, *, gaps: bool) -> npt.NDArray[np.float64]:

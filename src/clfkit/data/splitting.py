@@ -80,8 +80,8 @@ def _draw(pool: IndexArray, labels: IndexArray, count: int, stratify: bool, rng:
     seats = np.minimum(np.floor(exact).astype(np.int64), np.maximum(sizes - 1, 0))
     order = np.argsort(-(exact - seats) + rng.random(len(sizes)) * 1e-9, kind="stable")
     while (left := count - int(seats.sum())) > 0:
-        open_classes = [c for c in order if seats[c] < sizes[c] - 1][:left]
-        if not open_classes:
+        open_classes = order[seats[order] < sizes[order] - 1][:left]
+        if not len(open_classes):
             raise DataError(
                 f"data.split: {count} samples cannot be drawn from {np.count_nonzero(sizes)} classes while each "
                 "keeps one for training; lower the share, or set data.split.stratify to false"

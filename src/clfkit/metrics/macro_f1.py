@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clfkit.components import metrics
-from clfkit.metrics import Predictions, per_class
+from clfkit.metrics import Predictions
 
 
 @metrics.register("macro_f1")
@@ -15,6 +15,6 @@ def macro_f1(predictions: Predictions) -> float:
     Classes that are neither true nor predicted anywhere are left out, as in scikit-learn's f1_score with
     average="macro". NaN without samples.
     """
-    f1 = per_class(predictions.confusion).f1
+    f1 = predictions.per_class.f1
     defined = f1[~np.isnan(f1)]
     return float(defined.mean()) if len(defined) else float("nan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clfkit.components import metrics
-from clfkit.metrics import Predictions, per_class
+from clfkit.metrics import Predictions
 
 
 @metrics.register("weighted_f1")
@@ -14,7 +14,7 @@ def weighted_f1(predictions: Predictions) -> float:
 
     As scikit-learn's f1_score with average="weighted". NaN without samples.
     """
-    counts = per_class(predictions.confusion)
+    counts = predictions.per_class
     if not counts.support.any():
         return float("nan")
     return float(np.average(np.nan_to_num(counts.f1), weights=counts.support))

@@ -11,7 +11,7 @@ from clfkit.classifier import Classifier
 from clfkit.components import plots
 from clfkit.data.bundle import FloatArray, IndexArray, Split
 from clfkit.plots._planes import Plane, Points, choose_plane
-from clfkit.plots._predictions import predictions_on
+from clfkit.plots._predictions import predicted_on
 from clfkit.plots.style import (
     COLOURS,
     LEGEND_CLASSES,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DRAWN_POINTS = 1500  # more would hide the regions
 CHUNK_NUMBERS = 4_000_000  # probabilities held at once
+LINED_CLASSES = 50  # more classes than that in one picture have their borders marked by cells, not by a line each
 
 
 @plots.register("boundary", inputs="vector")
@@ -115,8 +116,9 @@ def _regions(model: Classifier, plane: Plane, window: tuple[float, float, float,
         piece = slice(start, start + size)
         probabilities = model.engine.predict(plane.lift(points[piece]))
         classes[piece] = probabilities.argmax(axis=1)
-        second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
-        margin[piece] = first - second
+        first = probabilities.max(axis=1)
+        probabilities[np.arange(len(first)), classes[piece]] = -1  # twice the maximum is faster than sorting
+        margin[piece] = first - probabilities.max(axis=1)
     return _Regions(classes.reshape(x.shape), margin.reshape(x.shape))
 
 
@@ -130,6 +132,9 @@ def _draw_regions(axes: Axes, regions: _Regions, window: tuple[float, float, flo
     height, width = regions.classes.shape
     x = left + (right - left) * (np.arange(width) + 0.5) / width
     y = bottom + (top - bottom) * (np.arange(height) + 0.5) / height
+    if len(present) > LINED_CLASSES:
+        _draw_edges(axes, regions.classes, window)
+        return
     margin = np.maximum(regions.margin, 1e-6)
     for index in present if len(present) > 2 else present[:1]:
         field = np.where(regions.classes == index, margin, -margin)
@@ -137,10 +142,19 @@ def _draw_regions(axes: Axes, regions: _Regions, window: tuple[float, float, flo
         lines.set_rasterized(True)
 
 
+def _draw_edges(axes: Axes, classes: IndexArray, window: tuple[float, float, float, float]) -> None:
+    """Cells darkened that differ from the next one: the borders of any number of classes in one picture."""
+    edges = np.zeros((*classes.shape, 4))
+    edges[:-1, :, 3] = classes[:-1] != classes[1:]
+    edges[:, :-1, 3] += classes[:, :-1] != classes[:, 1:]
+    edges[..., 3] = 0.5 * (edges[..., 3] > 0)
+    axes.imshow(edges, extent=window, origin="lower", aspect="auto", interpolation="nearest")
+
+
 def _draw_part(axes: Axes, title: str, model: Classifier, part: _DrawnPart) -> None:
     """The points; those that the model misclassifies get a ring. The title counts all samples."""
     split, drawn, points = part
-    wrong = predictions_on(model, split).predicted != split.labels
+    wrong = predicted_on(model, split) != split.labels
     size = 18 if len(drawn) <= 500 else 12
     scatter(axes, points, split.labels[drawn], size=size)
     ringed = points[wrong[drawn]]

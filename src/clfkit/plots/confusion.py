@@ -10,7 +10,7 @@ import numpy.typing as npt
 from clfkit.classifier import Classifier
 from clfkit.components import plots
 from clfkit.data.bundle import IndexArray
-from clfkit.metrics import per_class
+from clfkit.metrics import Predictions
 from clfkit.plots._predictions import drawable_split, predictions_on
 from clfkit.plots.style import COLOURS, label, percent
 
@@ -41,25 +41,25 @@ def confusion(classifier: Classifier, *, split: Literal["train", "valid", "test"
     from matplotlib.figure import Figure
 
     predictions = predictions_on(classifier, drawable_split(classifier, split))
-    counts, names = predictions.confusion, classifier.classes
+    names = classifier.classes
     if len(names) <= COUNT_CLASSES:
         side = 3.2 + 0.62 * len(names) if len(names) <= PERCENT_CLASSES else 3.5 + 0.36 * len(names)
         figure = Figure(figsize=(side + 1.2, side))
         axes = figure.subplots()
-        _draw_named(figure, axes, counts, names)
-        _write_counts(axes, counts)
+        _draw_named(figure, axes, predictions)
+        _write_counts(axes, predictions.confusion)
     else:
         side = 4.5 + 0.12 * len(names) if len(names) <= NAMED_CLASSES else 8.0
         figure = Figure(figsize=(side + 5.4, side))
         grid = figure.add_gridspec(2, 2, width_ratios=(side, 4.2), height_ratios=(3.6, side - 3.6))
         axes = figure.add_subplot(grid[:, 0])
         draw = _draw_named if len(names) <= NAMED_CLASSES else _draw_merged
-        draw(figure, axes, counts, names)
-        _list_pairs(figure.add_subplot(grid[0, 1]), counts, names)
-        _draw_recall(figure.add_subplot(grid[1, 1]), counts)
+        draw(figure, axes, predictions)
+        _list_pairs(figure.add_subplot(grid[0, 1]), predictions)
+        _draw_recall(figure.add_subplot(grid[1, 1]), predictions)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    right, total = int(np.trace(counts)), int(counts.sum())
+    right, total = int(np.count_nonzero(predictions.predicted == predictions.labels)), len(predictions.labels)
     name = label(classifier.config.name, 40)
     figure.suptitle(f"{name} on the {split} split: {right:,} of {total:,} right ({percent(right / total)})")
     return figure
@@ -73,10 +73,11 @@ def _shares(counts: IndexArray) -> npt.NDArray[np.float64]:
     return shares
 
 
-def _draw_named(figure: Figure, axes: Axes, counts: IndexArray, names: tuple[str, ...]) -> None:
+def _draw_named(figure: Figure, axes: Axes, predictions: Predictions) -> None:
     """The matrix with the class's name at every row and column; rows without samples are grey."""
     import matplotlib
 
+    counts, names = predictions.confusion, predictions.classes.names
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="#dddddd")
     image = axes.imshow(_shares(counts), cmap=colours, vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.6, pad=0.02)
@@ -94,14 +95,19 @@ def _draw_named(figure: Figure, axes: Axes, counts: IndexArray, names: tuple[str
     axes.spines[:].set_visible(False)
 
 
-def _draw_merged(figure: Figure, axes: Axes, counts: IndexArray, names: tuple[str, ...]) -> None:
-    """The matrix by class index, with so many rows merged that a cell stays visible."""
+def _draw_merged(figure: Figure, axes: Axes, predictions: Predictions) -> None:
+    """The matrix by class index, with so many rows merged that a cell stays visible.
+
+    The samples are counted by merged row and column, since the whole matrix of many classes does not fit anywhere.
+    """
     import matplotlib
     from matplotlib.colors import ListedColormap, LogNorm
 
+    names = predictions.classes.names
     rows = min(len(names), MERGED_ROWS)
     starts = np.arange(rows) * len(names) // rows
-    merged = np.add.reduceat(np.add.reduceat(counts, starts, axis=0), starts, axis=1)
+    true, said = (np.searchsorted(starts, at, side="right") - 1 for at in (predictions.labels, predictions.predicted))
+    merged = np.bincount(true * rows + said, minlength=rows * rows).reshape(rows, rows)
     colours = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.35, 1, 256)))  # all darker than white
     norm = LogNorm(1, max(2, int(merged.max())))
     extent = (-0.5, len(names) - 0.5, len(names) - 0.5, -0.5)
@@ -123,22 +129,24 @@ def _write_counts(axes: Axes, counts: IndexArray) -> None:
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9 if roomy else 8)
 
 
-def _list_pairs(axes: Axes, counts: IndexArray, names: tuple[str, ...]) -> None:
+def _list_pairs(axes: Axes, predictions: Predictions) -> None:
     """The most frequent confusions in words."""
-    mistakes = counts.copy()
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:PAIRS]
-    pairs = [divmod(int(at), len(names)) for at in order]
-    lines = [f"{label(names[t], 18)} → {label(names[p], 18)}: {mistakes[t, p]:,}" for t, p in pairs if mistakes[t, p]]
+    names = predictions.classes.names
+    wrong = predictions.predicted != predictions.labels
+    codes = predictions.labels[wrong] * len(names) + predictions.predicted[wrong]
+    pairs, times = np.unique(codes, return_counts=True)
+    order = np.argsort(-times, kind="stable")[:PAIRS]
+    most = [(*divmod(int(pairs[at]), len(names)), int(times[at])) for at in order]
+    lines = [f"{label(names[true], 18)} → {label(names[said], 18)}: {count:,}" for true, said, count in most]
     axes.set_axis_off()
     axes.set_title("Most frequent confusions (true → predicted)")
     text = "\n".join(lines) or "none: every sample is right"
     axes.text(0, 1, text, transform=axes.transAxes, va="top", fontsize=9, linespacing=1.45)
 
 
-def _draw_recall(axes: Axes, counts: IndexArray) -> None:
+def _draw_recall(axes: Axes, predictions: Predictions) -> None:
     """Recall of all classes in descending order; classes without samples are left out."""
-    recall = per_class(counts).recall
+    recall = predictions.per_class.recall
     defined = -np.sort(-recall[~np.isnan(recall)])
     positions = np.arange(1, len(defined) + 1)
     axes.fill_between(positions, defined, step="mid", color=COLOURS[0], alpha=0.25, linewidth=0)

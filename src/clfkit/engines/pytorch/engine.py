@@ -32,7 +32,8 @@ from clfkit.engines.threads import choose_threads
 from clfkit.losses import build_loss
 
 EVALUATION_NUMBERS = {"cpu": 80_000}
-"""Input numbers in one batch of an evaluation: as many as a processor's caches and allocator take well."""
+"""Inputs, or outputs where they are more, in one batch of an evaluation: as many as a processor's caches and allocator
+take well."""
 
 LARGE_EVALUATION = 4_000_000
 """The same for devices with thousands of cores."""
@@ -209,8 +210,8 @@ class TorchEngine:
 
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
         self._mode(training=False)
-        numbers = EVALUATION_NUMBERS.get(self.device.type, LARGE_EVALUATION)
-        return evaluation_batches(count, self._setup.spec.features, numbers)
+        spec, numbers = self._setup.spec, EVALUATION_NUMBERS.get(self.device.type, LARGE_EVALUATION)
+        return evaluation_batches(count, max(spec.features, len(spec.classes)), numbers)
 
     def _mode(self, *, training: bool) -> None:
         """Training mode with the trained weights, or evaluation mode with their average if there is one."""

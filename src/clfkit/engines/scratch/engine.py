@@ -205,7 +205,8 @@ class ScratchEngine:
 
     def _evaluation_batches(self, count: int) -> Iterator[IndexArray]:
         self._show(averaged=True)
-        return evaluation_batches(count, self._setup.spec.features, EVALUATION_NUMBERS)
+        spec = self._setup.spec
+        return evaluation_batches(count, max(spec.features, len(spec.classes)), EVALUATION_NUMBERS)
 
 
 def build_network(setup: EngineSetup, outputs: int, dtype: npt.DTypeLike) -> Network:
