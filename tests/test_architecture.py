@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run",),
     ("classifier", "trainer", "evaluation", "environment", "resuming"),
     ("plots", "memory", "timing"),
-    ("experiment", "reference"),
+    ("experiment", "reference", "profiling"),
     ("progress",),
     ("cli",),
     ("__main__",),
@@ -155,6 +155,7 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         "engines.pytorch.engine",
         "engines.pytorch.feed",
         "engines.pytorch.optimizing",
+        "engines.pytorch.roof",
         "engines.pytorch.state",
     }
 

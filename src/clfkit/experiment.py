@@ -126,6 +126,7 @@ class _Session:
         )  # fmt: skip
         engine: Engine = engines.build(config.engine, setup)
         memory = RunMemory(run, config, bundle, tuple(map(int, counts)))
+        clock.watch(engine, memory)
         rate: float = train.optimizer.options.lr  # type: ignore[attr-defined]
         trainer = Trainer(
             engine=engine, batches=batches, valid=bundle.valid, options=train, lr=rate, seed=config.seed,

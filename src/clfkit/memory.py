@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,6 +28,9 @@ of epochs of a tiny network."""
 @dataclass
 class RunMemory:
     """Remembers what a trainer does in a run directory. See `clfkit.trainer.Memory`."""
+
+    phases: ClassVar[Mapping[str, str]] = {"history": "_write_history", "checkpoint": "_write_checkpoints"}
+    """What a profile tells apart, and the methods that do it."""
 
     run: RunDirectory
     config: ExperimentConfig

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clfkit.engines.base import Engine
     from clfkit.history import EpochRecord
+    from clfkit.memory import RunMemory
     from clfkit.trainer import Observer
 
 SHOWN = {"start": "start", "training": "training", "evaluation": "evaluation", "drawing": "figures"}
@@ -40,6 +42,9 @@ class Stopwatch:
             yield
         finally:
             self.seconds[name] = time.monotonic() - now
+
+    def watch(self, engine: Engine, memory: RunMemory) -> None:
+        """Take a closer look at what trains and what writes; a plain stopwatch takes none."""
 
     def rounded(self) -> dict[str, float]:
         """The seconds as status.json holds them, to the tenth of a millisecond."""

@@ -141,3 +141,12 @@ def test_summary_says_where_the_time_went(cli, blobs: Path, tmp_path: Path) -> N
     assert " s: start " in done.out and "figures" in done.out
     timing = json.loads((tmp_path / "tiny/mine/status.json").read_text())["timing"]
     assert f"{sum(timing.values()) - timing['first_step']:.1f} s: " in done.out
+
+
+def test_profile_is_told_beside_the_result(cli, blobs: Path, tmp_path: Path) -> None:
+    done = cli("train", blobs, "--out", tmp_path, "--json", "--profile")
+    assert json.loads(done.out)["split"] == "test"
+    told = done.err[done.err.index("where ") :]
+    for part in ("feed", "forward", "backward", "optimizer", "evaluation", "checkpoint", "the loop"):
+        assert part in told
+    assert "samples a second in steps" in told

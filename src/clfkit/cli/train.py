@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
-from clfkit.cli.terminal import columns, say, telling
+from clfkit.cli.terminal import columns, complain, say, telling
 from clfkit.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from clfkit.config import ExperimentConfig
+    from clfkit.profiling import Profile, Row
     from clfkit.run import RunDirectory
 
 
@@ -37,6 +38,7 @@ def train(
         str | None, typer.Option(metavar="ID", help="Name of the run's folder; by default the time.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Resume although options have changed.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time of a training step goes.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     plugin: Plugins = [],
@@ -44,11 +46,12 @@ def train(
     """Train, evaluate and draw the experiment of a YAML file."""
     wanted = _config(config, overrides, resume)
     from clfkit import experiment
+    from clfkit.profiling import Profile
     from clfkit.progress import listener
     from clfkit.run import RunDirectory
     from clfkit.timing import Stopwatch, process_start
 
-    watch, clock = listener(quiet), Stopwatch(process_start())
+    watch, clock = listener(quiet), (Profile if profile else Stopwatch)(process_start())
     run: RunDirectory | None = None
     try:
         if resume is None:
@@ -68,6 +71,8 @@ def train(
         typer.echo(json.dumps(_result(run)))
     elif not quiet:
         _summarise(run)
+    if isinstance(clock, Profile):
+        _show_profile(clock)
 
 
 def _how_to_continue(run: RunDirectory | None, plugins: list[Path]) -> str:
@@ -134,3 +139,25 @@ def _summarise(run: RunDirectory) -> None:
     if "plots" in written:
         written["plots"] += f"  ({', '.join(run.plots())})"
     say(columns(written.items()))
+
+
+def _show_profile(profile: Profile) -> None:
+    """On standard error beside `--json`, where the result alone is on standard output."""
+    rows, training = profile.rows(), profile.seconds["training"]
+    table = [
+        (row.part, f"{row.seconds:.2f}", f"{row.seconds / training:.0%}", f"{row.times:,}", _each(row)) for row in rows
+    ]
+    rate, roof = profile.samples_a_second(), profile.roof()
+    complain(
+        f"\nwhere {training:.1f} s of training went\n\n"
+        + columns(table, ("part", "seconds", "share", "times", "each"))
+        + f"\n\n{rate:,.0f} samples a second in steps, {rate / roof:.1%} of the {roof:,.0f} that the matrix products "
+        "of this machine would allow"
+    )
+
+
+def _each(row: Row) -> str:
+    if not row.times:
+        return ""
+    seconds = row.seconds / row.times
+    return f"{1e3 * seconds:.2f} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.0f} µs"

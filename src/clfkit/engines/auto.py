@@ -9,6 +9,7 @@ from clfkit.registry import Component
 
 if TYPE_CHECKING:
     from clfkit.engines.base import Engine, EngineSetup
+    from clfkit.models.plan import Plan
 
 SMALL_STEP = 1e7
 """Multiplications of weights with samples in a step below which the NumPy engine is the faster one: see
@@ -38,13 +39,12 @@ def choose_engine(setup: EngineSetup) -> tuple[str, str]:
 
 
 def multiplications(setup: EngineSetup) -> int:
-    """Products of a weight and a sample's number in the forward pass of one batch through dense layers."""
+    """Products of a weight and a sample's number in the forward pass of one batch."""
     from clfkit.losses import build_loss
-    from clfkit.models.plan import Dense
 
     loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts, "scratch")
-    plan = models.build(setup.model, setup.spec, loss.outputs, engine="scratch")
-    return setup.batch_size * sum(layer.inputs * layer.outputs for layer in plan.layers if isinstance(layer, Dense))
+    plan: Plan = models.build(setup.model, setup.spec, loss.outputs, engine="scratch")
+    return setup.batch_size * sum(plan.multiplications(setup.spec.shape))
 
 
 def _beyond_numpy(setup: EngineSetup) -> str | None:

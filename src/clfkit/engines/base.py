@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -134,6 +134,9 @@ class Engine(Protocol):
     parameters: int
     """Number of learnable numbers."""
 
+    phases: ClassVar[Mapping[str, str]]
+    """The parts of a training step that a profile tells apart, and the methods that do them."""
+
     def at_work(self) -> AbstractContextManager[object]:
         """While it lasts the process computes with the threads that were chosen; afterwards with those of before."""
 
@@ -154,6 +157,12 @@ class Engine(Protocol):
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Class probabilities (N, K) in evaluation mode; inputs are raw, as in a Split."""
+
+    def wait(self) -> None:
+        """Until the device has done all that was asked of it; a clock would else see the asking only."""
+
+    def roof(self) -> float:
+        """Train samples a second if all products of a step went at the speed of large matrices, measured now."""
 
     def model_state(self) -> Arrays:
         """Copies of the weights and buffers that are scored: with `ema` their averages."""

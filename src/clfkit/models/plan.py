@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -111,6 +112,23 @@ class Plan:
             for name, array in _first(layer, self.init, generator).items():
                 arrays[f"{index}.{name}"] = array
         return arrays
+
+    def multiplications(self, shape: tuple[int, ...]) -> list[int]:
+        """Products of a weight and a number that each linear layer forms of one sample of that shape, in order.
+
+        shape: (features,) or (channels, height, width), that of the samples.
+        """
+        counts: list[int] = []
+        for layer in self.layers:
+            if isinstance(layer, Dense):
+                counts.append(layer.inputs * layer.outputs)
+            elif isinstance(layer, Conv2D):
+                sides = [(side + 2 * layer.padding - layer.size) // layer.stride + 1 for side in shape[1:]]
+                shape = (layer.outputs, *sides)
+                counts.append(layer.inputs * layer.size**2 * math.prod(shape))
+            elif isinstance(layer, MaxPool2D):
+                shape = (shape[0], *(side // layer.size for side in shape[1:]))
+        return counts
 
 
 def _first(layer: Layer, init: Initialisation, generator: np.random.Generator) -> dict[str, npt.NDArray[Any]]:

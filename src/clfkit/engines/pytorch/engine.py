@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from clfkit.engines.pytorch.device import (
 )
 from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.optimizing import build_optimizer, eager_step, parameter_groups
+from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.engines.threads import choose_threads
 from clfkit.losses import build_loss
@@ -41,6 +42,13 @@ LARGE_EVALUATION = 4_000_000
 
 class TorchEngine:
     """A torch module with its loss, optimizer and resident train samples. See `clfkit.engines.base.Engine`."""
+
+    phases: ClassVar[Mapping[str, str]] = {
+        "feed": "_batch",
+        "forward": "_forward",
+        "backward": "_backward",
+        "optimizer": "_update",
+    }
 
     def __init__(self, setup: EngineSetup) -> None:
         if setup.deterministic:
@@ -113,7 +121,7 @@ class TorchEngine:
         self._backward(total / weight)
         return total.detach(), correct
 
-    # The phases of a step, which `--profile` times by these names
+    # The phases of a step
 
     def _batch(self, indices: IndexArray, epoch_key: int) -> tuple[Tensor, Tensor]:
         return self._train.batch(indices, epoch_key)
@@ -219,6 +227,17 @@ class TorchEngine:
             self.model.train(training)
         if self._average is not None:
             self._average.show(not training)
+
+    def wait(self) -> None:
+        """See Engine."""
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
+
+    def roof(self) -> float:
+        """See Engine."""
+        dtype = dtype_of(self._setup)
+        work = flops_of_a_sample(self.model, self._setup.spec.shape, dtype)
+        return flops_a_second(self.device, torch.bfloat16 if self._bf16 else dtype) / work
 
     def model_state(self) -> Arrays:
         """See Engine."""

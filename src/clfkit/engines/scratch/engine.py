@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import timeit
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +29,24 @@ from clfkit.engines.scratch.penalty import Penalty
 from clfkit.engines.threads import choose_threads
 from clfkit.errors import ModelError, UsageError
 from clfkit.losses import build_loss
+from clfkit.models.plan import Plan
 
 EVALUATION_NUMBERS = 200_000
 """Input numbers in one batch of an evaluation: large enough for speed, small enough for memory."""
 
+ROOF_SIDE = 1024
+"""Rows of the matrices that are multiplied to see how fast the processor is."""
+
 
 class ScratchEngine:
     """A network with its loss, its optimizer and the train samples. See `clfkit.engines.base.Engine`."""
+
+    phases: ClassVar[Mapping[str, str]] = {
+        "feed": "_batch",
+        "forward": "_forward",
+        "backward": "_backward",
+        "optimizer": "_update",
+    }
 
     def __init__(self, setup: EngineSetup) -> None:
         self._setup = setup
@@ -66,23 +78,14 @@ class ScratchEngine:
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
-        assert self._rule is not None, "this engine was built without train samples"
-        network, decayed = self.network, self.network.decayed
-        if network.random:
+        if self.network.random:
             self._random.restart(key)
         self._show(averaged=False)
         with np.errstate(all="ignore"):  # the trainer looks at the losses and says it in plain words
-            x, labels = self.train.batch(indices, epoch_key)
+            x, labels = self._batch(indices, epoch_key)
             weight = self.loss.weight(labels)
             total, correct = self._differentiate(x, labels, weight)
-            if self._setup.clip_norm is not None:
-                clip_norm(network.gradient, self._setup.clip_norm)
-            self.penalty.learn(network.weights[:decayed], network.gradient[:decayed])
-            self.penalty.shrink(network.weights[:decayed], lr)
-            self._rule.steps += 1
-            self._rule.update(network.weights, network.gradient, lr)
-            if self._average is not None:
-                self._average.follow()
+            self._update(lr)
         return StepResult(total, weight, correct, len(indices))
 
     def _differentiate(self, x: Array, labels: IndexArray, weight: float) -> tuple[float, int]:
@@ -101,10 +104,34 @@ class ScratchEngine:
         return total, correct
 
     def _one_piece(self, x: Array, labels: IndexArray, weight: float) -> tuple[float, int]:
+        total, correct = self._forward(x, labels)
+        self._backward(weight)
+        return total, correct
+
+    # The phases of a step
+
+    def _batch(self, indices: IndexArray, epoch_key: int) -> tuple[Array, IndexArray]:
+        return self.train.batch(indices, epoch_key)
+
+    def _forward(self, x: Array, labels: IndexArray) -> tuple[float, int]:
         logits = self.network.forward(x, self._random.generator)
-        total = self.loss.forward(logits, labels)
+        return self.loss.forward(logits, labels), self._hits(logits, labels)
+
+    def _backward(self, weight: float) -> None:
         self.network.backward(self.loss.backward(1 / weight))
-        return total, self._hits(logits, labels)
+
+    def _update(self, lr: float) -> None:
+        """Clip, penalise, and step along the gradient."""
+        assert self._rule is not None, "this engine was built without train samples"
+        network, decayed = self.network, self.network.decayed
+        if self._setup.clip_norm is not None:
+            clip_norm(network.gradient, self._setup.clip_norm)
+        self.penalty.learn(network.weights[:decayed], network.gradient[:decayed])
+        self.penalty.shrink(network.weights[:decayed], lr)
+        self._rule.steps += 1
+        self._rule.update(network.weights, network.gradient, lr)
+        if self._average is not None:
+            self._average.follow()
 
     def _hits(self, logits: Array, labels: IndexArray) -> int:
         return int(np.count_nonzero(self.loss.predicted(logits) == labels))
@@ -151,6 +178,17 @@ class ScratchEngine:
                 logits = self.network.infer(self._columns(np.asarray(inputs[indices])))
                 parts.append(self.loss.probabilities(logits).T.astype(np.float32))
         return np.concatenate(parts)
+
+    def wait(self) -> None:
+        """See Engine. NumPy never asks for anything that it does not wait for."""
+
+    def roof(self) -> float:
+        """See Engine. A step forms three products for each of the forward pass, two for those of the first layer."""
+        plan: Plan = models.build(self._setup.model, self._setup.spec, self.loss.outputs, engine="scratch")
+        first, *others = plan.multiplications(self._setup.spec.shape)
+        matrix = np.ones((ROOF_SIDE, ROOF_SIDE), self.network.weights.dtype)
+        seconds = min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=8))
+        return ROOF_SIDE**3 / seconds / (2 * first + 3 * sum(others))
 
     def model_state(self) -> Arrays:
         """See Engine."""
