@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 EXPERIMENTS = (
-    "blobs", "moons", "spiral", "spiral_scratch", "spiral_nnfs_scratch", "digits", "iris", "table", "mnist", "omniglot",
+    "blobs", "moons", "spiral", "spiral_scratch", "spiral_nnfs_scratch", "digits", "iris", "table",
+    "mnist", "mnist_fast", "mnist_best", "omniglot",
 )  # fmt: skip
 
 
