@@ -192,6 +192,7 @@ def build_engine(
         precision=config.train.precision,
         channels_last=config.train.channels_last,
         resident=config.train.resident,
+        augment=config.train.augment,
         threads=config.train.threads,
     )
     engine: Engine = engines.build(config.engine, setup)

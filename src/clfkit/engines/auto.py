@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from clfkit.components import engines, losses, models, optimizers
-from clfkit.registry import Component
+from clfkit.components import augmentations, engines, losses, models, optimizers
+from clfkit.registry import Component, Registry
 
 if TYPE_CHECKING:
     from clfkit.engines.base import Engine, EngineSetup
@@ -51,7 +51,11 @@ def _beyond_numpy(setup: EngineSetup) -> str | None:
     """What the NumPy engine does not have or should not be asked for; None when it can do it all."""
     if setup.spec.inputs != "vector":
         return f"{setup.spec.inputs}s"
-    for registry, component in ((models, setup.model), (losses, setup.loss), (optimizers, setup.optimizer)):
+    parts: list[tuple[Registry[Any], Component[Any]]] = [
+        (models, setup.model), (losses, setup.loss), (optimizers, setup.optimizer),
+        *((augmentations, each) for each in setup.augment),
+    ]  # fmt: skip
+    for registry, component in parts:
         if not registry.serves(component.name, "scratch"):
             return f"{registry.kind} {component.name}"
     for key, accepted in engines.entry("scratch").accepts.items():
