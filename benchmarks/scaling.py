@@ -138,12 +138,20 @@ def draw(results: dict[str, Any]) -> None:
             _draw_lines(below, points, {"memory": "peak memory"})
             below.set_xlabel(SWEEPS[name].title)
             above.set_title(f"power {exponent(points, 'whole'):.2f} at the end")
+        _limit(grid[0], results, list(lines))
+        _limit(grid[1], results, ["memory"])
         grid[0, 0].set_ylabel("seconds")
         grid[1, 0].set_ylabel("MB")
         for axes in grid[:, 0]:
-            axes.legend(loc="upper left", fontsize=8)
+            axes.legend(loc="center left", fontsize=8)
         figure.suptitle("Cost of one epoch as work grows; dotted: linear growth")
         figure.savefig(FIGURE)
+
+
+def _limit(row: Any, results: dict[str, Any], measures: list[str]) -> None:
+    """One range for all axes of a row, that of the measurements: the dotted lines would make it much longer."""
+    values = [max(point[measure], 1e-3) for points in results.values() for point in points for measure in measures]
+    row[0].set_ylim(min(values) / 2, 2 * max(values))
 
 
 def _draw_lines(axes: Axes, points: list[dict[str, float]], lines: dict[str, str]) -> None:
@@ -154,7 +162,6 @@ def _draw_lines(axes: Axes, points: list[dict[str, float]], lines: dict[str, str
     axes.plot(sizes, [last * size / sizes[-1] for size in sizes], linestyle="dotted", color="#888888")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_ylim(bottom=min(min(point[measure] for point in points for measure in lines), 1) / 2 or 1e-3)
     axes.grid(True)
 
 

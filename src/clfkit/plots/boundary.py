@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 DRAWN_POINTS = 1500  # more would hide the regions
 CHUNK_NUMBERS = 4_000_000  # probabilities held at once
+REGION_NUMBERS = 200_000_000  # probabilities of one picture: some seconds
 LINED_CLASSES = 50  # more classes than that in one picture have their borders marked by cells, not by a line each
 
 
@@ -49,7 +51,7 @@ def boundary(
 
     Options:
         features: names of two features to draw instead, the others being held at their train median.
-        resolution: predictions along each side of the picture.
+        resolution: predictions along each side of the picture; fewer with more than 5,000 classes.
     """
     from matplotlib.figure import Figure
 
@@ -107,6 +109,7 @@ def _window(points: Points) -> tuple[float, float, float, float]:
 
 def _regions(model: Classifier, plane: Plane, window: tuple[float, float, float, float], resolution: int) -> _Regions:
     left, right, bottom, top = window
+    resolution = min(resolution, max(50, math.isqrt(REGION_NUMBERS // len(model.classes))))
     middles = (np.arange(resolution) + 0.5) / resolution
     x, y = np.meshgrid(left + (right - left) * middles, bottom + (top - bottom) * middles)
     points = np.column_stack([x.ravel(), y.ravel()])
