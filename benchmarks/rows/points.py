@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from measuring import Bench, Claim, Outcome, Work, claim
 
-TINY = "engine=scratch"
+TINY = "engine=auto"
 """The engine for tiny networks."""
 
 BLOBS = (
