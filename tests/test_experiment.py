@@ -127,8 +127,9 @@ def test_listener_hears_of_every_step_and_epoch(laboratory: Any) -> None:
     laboratory.run(laboratory.config("blobs", {"train.epochs": 2}), diary)
     told = diary.entries
     assert told[0] == "tiny: 140 train, 20 valid, 40 test samples of 3 classes"
-    assert told[1] == "mlp with 51 parameters; engine torch, device cpu, precision fp32, threads 1, samples resident"
-    assert told[2:] == [("start", 0, 10, 2), 1, 2, 3, 4, 5, ("epoch", 1), 6, 7, 8, 9, 10, ("epoch", 2), "stop"]
+    assert told[1] == "mlp with 51 parameters"
+    assert told[2] == "engine torch, device cpu, precision fp32, threads 1, samples resident"
+    assert told[3:] == [("start", 0, 10, 2), 1, 2, 3, 4, 5, ("epoch", 1), 6, 7, 8, 9, 10, ("epoch", 2), "stop"]
 
 
 def test_latest_unfinished_run_is_the_one_to_resume(laboratory: Any) -> None:

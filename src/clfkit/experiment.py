@@ -236,8 +236,8 @@ class _Session:
         decisions = {"engine": self.config.engine.name, **engine.decisions}
         decided = ", ".join(f"{key} {value}" for key, value in decisions.items())
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
-        model = f"{self.config.model.name} with {engine.parameters:,} parameters"
-        self.listener.say(f"{model}; {decided}")
+        self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters")
+        self.listener.say(decided)
         self._remember_environment()
 
     def _remember_environment(self) -> None:

@@ -70,7 +70,7 @@ class TorchEngine:
         self._average: TorchAverage | None = None
         self.decisions = {"device": str(self.device), "precision": precision, "threads": self._threads}
         if setup.spec.inputs == "image":
-            self.decisions["channels_last"] = layout == torch.channels_last
+            self.decisions["channels"] = "last" if layout == torch.channels_last else "first"
         if setup.train is not None:
             self._prepare_training(setup.train)
 
