@@ -76,3 +76,36 @@ def test_one_that_waits_is_not_forgotten(laboratory: Any, monkeypatch: pytest.Mo
     last_for(monkeypatch, 1000.0)
     laboratory.run(laboratory.config("blobs", {"train.checkpoint_every": {"epochs": 2}}), Watch())
     assert written == [10, 20]
+
+
+def test_newest_checkpoint_is_the_one_written(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch, written: list[int]
+) -> None:
+    """One that waits gives way to that of the epoch that has just ended."""
+
+    class Watch(Quiet):
+        def on_step(self, step: int) -> None:
+            last_for(monkeypatch, 0.0 if step == 8 else 1000.0)
+
+        def on_epoch_end(self, record: Any, best: bool) -> None:
+            if record.epoch == 2:
+                last_for(monkeypatch, 0.0)
+
+    last_for(monkeypatch, 1000.0)
+    laboratory.run(laboratory.config(), Watch())
+    assert written == [10, 20]
+
+
+def test_checkpoint_that_cannot_be_written_still_waits(laboratory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure while writing loses nothing: the same one is tried again."""
+    save, failures = RunDirectory.save_checkpoint, [RunError("disk full")]
+
+    def fails_once(self: RunDirectory, kind: Any, checkpoint: Any) -> None:
+        if kind == "last" and failures:
+            raise failures.pop()
+        save(self, kind, checkpoint)
+
+    monkeypatch.setattr(RunDirectory, "save_checkpoint", fails_once)
+    with pytest.raises(RunError, match="disk full"):
+        laboratory.run(laboratory.config("blobs", {"train.checkpoint_every": {"steps": 5}}), None, "full")
+    assert RunDirectory(laboratory.out / "tiny" / "full").checkpoint("last").state.step == 5

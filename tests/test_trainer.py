@@ -63,12 +63,16 @@ class Notes:
     epochs: list[tuple[int, bool]] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     at_step: Callable[[int], None] = lambda step: None
+    at_flush: Callable[[], object] = lambda: None
 
     def save(self, snapshot: Snapshot) -> None:
         self.snapshots.append(snapshot)
 
     def record(self, record: EpochRecord, totals: Totals) -> None:
         self.records.append((record, totals))
+
+    def flush(self) -> None:
+        self.at_flush()
 
     def on_step(self, step: int) -> None:
         self.steps.append(step)
@@ -313,6 +317,14 @@ def test_signal_ends_training_with_one_checkpoint_of_that_step(step: int, every:
     assert heard == [15]
     assert len(engine.seen) == step
     assert notes.saved[-1] == step and len(set(notes.saved)) == len(notes.saved)
+
+
+def test_signal_does_not_cut_off_what_is_written_last() -> None:
+    """It is heard while the memory writes what waits, instead of ending the process."""
+    heard: list[int] = []
+    trainer, _, _ = make(None, Notes(at_flush=lambda: signal.raise_signal(signal.SIGTERM)))
+    assert trainer.fit(heard.append).epoch == trainer.options.epochs
+    assert heard == [signal.SIGTERM]
 
 
 def test_checkpoint_is_not_lost_when_its_time_comes_while_stopping(monkeypatch: pytest.MonkeyPatch) -> None:

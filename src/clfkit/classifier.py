@@ -19,6 +19,7 @@ from clfkit.data.batches import Batches
 from clfkit.data.bundle import PARTS, DataBundle, DataSpec, FloatArray, Inputs
 from clfkit.data.files import read_samples
 from clfkit.data.loading import load_bundle
+from clfkit.engines.auto import resolved
 from clfkit.engines.base import Engine, EngineSetup
 from clfkit.errors import DataError, UsageError
 from clfkit.history import EpochRecord
@@ -177,7 +178,7 @@ def load(source: str | Path, out: str | Path = OUTPUTS) -> Classifier:
 def build_engine(
     config: ExperimentConfig, spec: DataSpec, class_counts: tuple[int, ...], device: str | None = None
 ) -> Engine:
-    """An engine for prediction. Unless a device is named it may be another one than that which trained."""
+    """The engine that trained, for prediction. Unless a device is named it may be on another one than that."""
     batches = Batches.of(sum(class_counts), config.train.batch_size, config.seed)
     setup = EngineSetup(
         spec=spec,
@@ -188,12 +189,14 @@ def build_engine(
         class_counts=np.array(class_counts, np.int64),
         seed=config.seed,
         batch_size=batches.batch_size,
-        device=device or ("cpu" if config.train.device == "cpu" else "auto"),
+        device=config.train.device,
         precision=config.train.precision,
         channels_last=config.train.channels_last,
         resident=config.train.resident,
         augment=config.train.augment,
         threads=config.train.threads,
     )
-    engine: Engine = engines.build(config.engine, setup)
+    chosen = resolved(config.engine, setup)
+    here = dataclasses.replace(setup, device=device or ("cpu" if config.train.device == "cpu" else "auto"))
+    engine: Engine = engines.build(chosen, here)
     return engine

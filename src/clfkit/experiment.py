@@ -16,6 +16,7 @@ from clfkit.config import ExperimentConfig
 from clfkit.data.batches import Batches
 from clfkit.data.bundle import DataBundle, Part
 from clfkit.data.loading import load_bundle
+from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Engine, EngineSetup, Totals
 from clfkit.environment import differences, environment
 from clfkit.errors import ClfkitError, Interrupted, RunError, TrainingError, UsageError
@@ -149,8 +150,10 @@ class _Session:
                 "a resumed run would not be the same experiment"
             )
         trained, now = checkpoint.config.train, self.config.train
-        optimizer = checkpoint.optimizer if same_moments(trained.optimizer, now.optimizer) else None
-        self.engine.load_state(checkpoint.model, optimizer)
+        fits = same_moments(trained.optimizer, now.optimizer)
+        self.engine.load_state(
+            checkpoint.model, checkpoint.optimizer if fits else without_moments(checkpoint.optimizer)
+        )
         state, progress = checkpoint.state, checkpoint.progress
         before = {name.removeprefix("best/"): progress[name] for name in progress if name.startswith("best/")}
         self.trainer = dataclasses.replace(
@@ -161,9 +164,8 @@ class _Session:
             before=before or None,
             partial=Totals.of(progress),
         )
-        reopened = len(self.trainer.records) < len(
-            checkpoint.records
-        )  # what lies in `best` may be of an epoch cut short
+        # What lies in `best` may be of an epoch that was cut short and goes on now.
+        reopened = len(self.trainer.records) < len(checkpoint.records)
         self.memory.saved_best = 0 if reopened else state.best_epoch
 
     def go_on(self) -> None:
@@ -175,7 +177,7 @@ class _Session:
 
     def complete(self) -> None:
         """Train, evaluate, draw; whatever happens, the status says how it ended."""
-        self.run.set_status("running", epochs=self.trainer.epochs)
+        self.run.set_status("running", epochs=self.trainer.epochs, reason=None)
         try:
             with self.engine.at_work():
                 for name, part in (("training", self._train), ("evaluation", self._evaluate), ("drawing", self._draw)):
@@ -186,7 +188,7 @@ class _Session:
             raise
         except ClfkitError as error:
             with suppress(RunError):  # a full disk must not hide what went wrong first
-                self.run.set_status("failed", reason=str(error))
+                self.run.set_status("failed", reason=str(error), timing=self.clock.rounded())
             raise
         self.run.set_status("finished", timing=self.clock.rounded())
 
@@ -202,7 +204,6 @@ class _Session:
             raise TrainingError(f"{what}; a smaller train.batch_size, or train.accumulate, takes less") from error
         finally:
             self.listener.on_stop()
-            self.memory.flush()
         if state.stopped_early:
             self.listener.say(f"stopped early after epoch {len(trainer.records)}: no improvement")
 
@@ -238,6 +239,10 @@ class _Session:
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
         self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters")
         self.listener.say(decided)
+        wanted = self.config.train.max_steps
+        if wanted is not None and wanted > self.trainer.steps:
+            epochs, steps = self.config.train.epochs, self.trainer.steps
+            self.listener.say(f"note: train.max_steps {wanted:,} is never reached; {epochs} epochs are {steps:,} steps")
         self._remember_environment()
 
     def _remember_environment(self) -> None:

@@ -58,15 +58,16 @@ class RunMemory:
         self._pending.append((record, totals))
         if time.monotonic() - self._written_at >= SECONDS_BETWEEN_WRITES:
             self._write_history()
-        self._save_if_due()
+        every = self.config.train.checkpoint_every.epochs
+        if every is not None and record.epoch % every:  # else a newer checkpoint comes in a moment
+            self._save_if_due()
 
     def flush(self) -> None:
         """Write what is not written yet."""
         self._write_history()
         if self._unsaved is not None:
-            snapshot, self._unsaved = self._unsaved, None
-            self._write_checkpoints(snapshot)
-            self._saved_at = time.monotonic()
+            self._write_checkpoints(self._unsaved)
+            self._unsaved, self._saved_at = None, time.monotonic()
 
     def checkpoint(self, state: TrainState, records: tuple[EpochRecord, ...], model: Arrays) -> Checkpoint:
         """A checkpoint of this run; without optimizer state."""
@@ -91,7 +92,8 @@ class RunMemory:
         state, records = snapshot.state, snapshot.records
         if snapshot.best is not None and state.best_epoch != self.saved_best:
             record = records[state.best_epoch - 1]
-            best = state.model_copy(update={"epoch": record.epoch, "step": record.step, "position": 0, "seconds": 0.0})
+            then = {"epoch": record.epoch, "step": record.step, "position": 0, "seconds": 0.0, "stopped_early": False}
+            best = state.model_copy(update=then)
             self.run.save_checkpoint("best", self.checkpoint(best, records[: record.epoch], snapshot.best))
             self.saved_best = state.best_epoch
         last = self.checkpoint(state, records, snapshot.model)

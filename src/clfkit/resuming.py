@@ -37,8 +37,13 @@ def _longer(before: TrainOptions, now: TrainOptions) -> list[str]:
 
 
 def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: ExperimentConfig, force: bool) -> None:
+    """Raises UsageError for options that would make it another run; only one that is finished may become longer.
+
+    Otherwise an option that was given by --set and is forgotten now would change the schedule of an interrupted run.
+    """
     changes = changed_options(before, config)
-    harmless = {*FREE_OPTIONS, *_longer(before.train, config.train)}
+    finished = run.status()["status"] == "finished"
+    harmless = {*FREE_OPTIONS, *(_longer(before.train, config.train) if finished else ())}
     serious = [change for change in changes if change.split(": ")[0] not in harmless]
     if config.train.batch_size != before.train.batch_size:
         raise UsageError(
@@ -47,7 +52,7 @@ def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: Experime
         )
     if serious and not force:
         raise UsageError(
-            f"the options are not those that {run.path} was started with:\n  " + "\n  ".join(serious)
+            f"the options are not those that {run.path} was last trained with:\n  " + "\n  ".join(serious)
             + f"\nContinue it as it was:  clfkit train --resume {run.path}\n"
             "or add --force to continue with these options, or leave out --resume to start a new run"
         )  # fmt: skip

@@ -102,11 +102,12 @@ class RunDirectory:
     # Status and environment
 
     def set_status(self, status: Status, **more: Any) -> None:
-        """Update status.json, keeping what is not given anew."""
+        """Update status.json, keeping what is not given anew, without what is given as None."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         before = self._json("status.json") or {"started": now}
         who = {"pid": os.getpid(), "host": socket.gethostname()}
-        write_json(self.path / "status.json", {**before, **who, "status": status, "updated": now, **more})
+        changed = {**before, **who, "status": status, "updated": now, **more}
+        write_json(self.path / "status.json", {key: value for key, value in changed.items() if value is not None})
 
     def status(self) -> dict[str, Any]:
         """status.json; a run whose process has gone without a word is `crashed`."""

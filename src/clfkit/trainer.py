@@ -53,6 +53,9 @@ class Memory(Protocol):
     def record(self, record: EpochRecord, totals: Totals) -> None:
         """Write what an epoch gave."""
 
+    def flush(self) -> None:
+        """Write what waits to be written."""
+
 
 @dataclass
 class Trainer:
@@ -99,18 +102,21 @@ class Trainer:
         """
         self._saved_at = time.monotonic()
         with Interruption(on_signal) as interruption:
-            while not self.finished:
-                started = time.monotonic() - self.state.seconds
-                totals, lr = self._train_epoch(interruption, started)
-                scores = self._validate(lr)
-                record = self._record(totals, scores, lr, time.monotonic() - started)
-                is_best = self._keep_best(record)
-                self.memory.record(record, totals)
-                self.observer.on_epoch_end(record, is_best)
-                if self._checkpoint_due() or self.finished:
-                    self._checkpoint()
-                if interruption.signal_number is not None and not self.finished:
-                    self._stop_at(interruption.signal_number)
+            try:
+                while not self.finished:
+                    started = time.monotonic() - self.state.seconds
+                    totals, lr = self._train_epoch(interruption, started)
+                    scores = self._validate(lr)
+                    record = self._record(totals, scores, lr, time.monotonic() - started)
+                    is_best = self._keep_best(record)
+                    self.memory.record(record, totals)
+                    self.observer.on_epoch_end(record, is_best)
+                    if self._checkpoint_due() or self.finished:
+                        self._checkpoint()
+                    if interruption.signal_number is not None and not self.finished:
+                        self._stop_at(interruption.signal_number)
+            finally:  # while signals still wait for us
+                self.memory.flush()
         return self.state
 
     def _train_epoch(self, interruption: Interruption, started: float) -> tuple[Totals, float]:

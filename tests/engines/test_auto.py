@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from clfkit import load
+from clfkit.classifier import build_engine
 from clfkit.components import engines
 from clfkit.data.loading import load_bundle
 from clfkit.engines.auto import choose_engine
@@ -68,9 +69,9 @@ def test_prediction_takes_the_engine_that_trained(laboratory: Any, batch_size: i
     run = laboratory.run(laboratory.config("blobs", changes))
     environment = run.environment()
     assert environment is not None
-    trained = environment["decisions"]["engine"]
-    assert trained.startswith("torch" if batch_size == "full" else "scratch")
-    assert load(run.path).engine.decisions["engine"] == trained
+    name = "torch" if batch_size == "full" else "scratch"
+    assert environment["decisions"]["engine"].startswith(name)
+    assert type(load(run.path).engine).__name__ == f"{name.capitalize()}Engine"
 
 
 PLUGIN = """
@@ -92,3 +93,13 @@ def test_component_that_only_torch_has(laboratory: Any, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "engine torch (auto: optimizer torch_alone)" in done.stderr
+
+
+def test_prediction_on_another_device_keeps_the_engine(laboratory: Any) -> None:
+    """A small network that trained on a GPU trained on torch; where there is none, torch predicts on the processor."""
+    setup = setup_of(laboratory, train__device="cuda")
+    spec, counts = setup.spec, tuple(map(int, setup.class_counts))
+    trained_there = laboratory.config("blobs", {"engine": "auto", "train.device": "cuda"})
+    assert type(build_engine(trained_there, spec, counts)).__name__ == "TorchEngine"
+    trained_here = laboratory.config("blobs", {"engine": "auto"})
+    assert type(build_engine(trained_here, spec, counts)).__name__ == "ScratchEngine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from pydantic import PositiveFloat
 
 from clfkit.components import engines, losses, models, optimizers
 from clfkit.data.bundle import ClassMap, DataSpec, Split
+from clfkit.data.loading import Selection
 from clfkit.engines.base import Engine, EngineSetup
 from clfkit.engines.pytorch.device import choose_precision
+from clfkit.errors import ModelError, UsageError
 from clfkit.registry import Component
 from import_probe import run_probed
 
@@ -132,3 +136,79 @@ def test_training_does_not_import_the_compiler(tmp_path: Path) -> None:
     done = run_probed(["torch._dynamo"], "train", config, "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "LOADED []"
+
+
+def flat(view: bool) -> Any:
+    """A network that flattens with `view`, as many do, which images laid out channels last have no use for."""
+
+    class Flat(torch.nn.Module):
+        def __init__(self, outputs: int) -> None:
+            super().__init__()
+            self.convolution = torch.nn.Conv2d(3, 4, 3)
+            self.dense = torch.nn.Linear(4 * 36, outputs)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found = self.convolution(x)
+            result: torch.Tensor = self.dense(found.view(len(x), -1) if view else found.flatten(1))
+            return result
+
+    def build_flat(spec: DataSpec, outputs: int) -> torch.nn.Module:
+        """Flattens after a convolution."""
+        return Flat(outputs)
+
+    return build_flat
+
+
+@pytest.mark.parametrize(("view", "channels"), [(True, "first"), (False, "last")])
+def test_network_that_cannot_take_the_layout_keeps_its_own(
+    view: bool, channels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_entries", dict(models._entries))
+    models.register("flat", inputs="image")(flat(view))
+    setup = make_setup(model=models.parse("flat"))
+    engine = trained(setup)
+    assert engine.decisions["channels"] == channels
+    if view:
+        with pytest.raises(ModelError, match=r"train\.channels_last: model 'flat' does not take it: view size"):
+            build(dataclasses.replace(setup, channels_last=True))
+
+
+def clamped(weights: list[torch.nn.Parameter]) -> None:
+    with torch.no_grad():
+        for weight in weights:
+            weight.clamp_(-0.01, 0.01)
+
+
+@pytest.mark.parametrize("how", ["subclass", "hook", "own attribute"])
+def test_optimizers_of_ones_own_keep_what_they_wrap_around_a_step(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clamping(torch.optim.SGD):
+        @functools.wraps(torch.optim.SGD.step)
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            super().step()
+            clamped([p for group in self.param_groups for p in group["params"]])
+
+    def make(groups: Any, *, lr: PositiveFloat = 0.1) -> torch.optim.Optimizer:
+        """Keeps weights small."""
+        if how == "subclass":
+            return Clamping(groups, lr)
+        plain = torch.optim.SGD(groups, lr)
+        parameters = [p for group in plain.param_groups for p in group["params"]]
+        if how == "hook":
+            plain.register_step_post_hook(lambda *_: clamped(parameters))
+        else:
+            step = plain.step
+            plain.step = lambda closure=None: (step(), clamped(parameters))  # type: ignore[method-assign, assignment]
+        return plain
+
+    monkeypatch.setattr(optimizers, "_entries", dict(optimizers._entries))
+    optimizers.register("clamping")(make)
+    engine = trained(make_setup(optimizer=optimizers.parse("clamping")))
+    assert all(np.abs(array).max() <= 0.01 for array in engine.model_state().values())
+
+
+def test_images_outside_memory_cannot_be_resident() -> None:
+    setup = make_setup(resident=True)
+    assert setup.train is not None
+    files = Selection(np.asarray(setup.train.inputs), np.arange(SAMPLES))
+    with pytest.raises(UsageError, match=r"train\.resident: the images do not fit into data\.memory"):
+        build(dataclasses.replace(setup, train=dataclasses.replace(setup.train, inputs=files)))

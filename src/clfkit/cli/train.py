@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import signal
 from pathlib import Path
@@ -144,15 +145,19 @@ def _summarise(run: RunDirectory) -> None:
 def _show_profile(profile: Profile) -> None:
     """On standard error beside `--json`, where the result alone is on standard output."""
     rows, training = profile.rows(), profile.seconds["training"]
+    if not profile.samples:
+        complain("no step was left to profile")
+        return
     table = [
         (row.part, f"{row.seconds:.2f}", f"{row.seconds / training:.0%}", f"{row.times:,}", _each(row)) for row in rows
     ]
     rate, roof = profile.samples_a_second(), profile.roof()
+    compared = f", {rate / roof:.1%} of the {roof:,.0f} that the matrix products of this machine would allow"
     complain(
         f"\nwhere {training:.1f} s of training went\n\n"
         + columns(table, ("part", "seconds", "share", "times", "each"))
-        + f"\n\n{rate:,.0f} samples a second in steps, {rate / roof:.1%} of the {roof:,.0f} that the matrix products "
-        "of this machine would allow"
+        + f"\n\n{rate:,.0f} samples a second in steps"
+        + (compared if math.isfinite(roof) else "")
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clfkit.components import augmentations, engines, losses, models, optimizers
+from clfkit.components import NoOptions, augmentations, engines, losses, models, optimizers
 from clfkit.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -20,9 +20,19 @@ docs/performance.md, where both engines meet."""
 def auto(setup: EngineSetup) -> Engine:
     """The NumPy engine where steps are small and it has all that is asked for, PyTorch everywhere else."""
     name, reason = choose_engine(setup)
-    engine: Engine = engines.build(Component(name, engines.entry(name).options()), setup)
+    engine: Engine = engines.build(engine_called(name), setup)
     engine.decisions = {"engine": f"{name} (auto: {reason})", **engine.decisions}
     return engine
+
+
+def engine_called(name: str) -> Component[NoOptions]:
+    """An engine with its defaults."""
+    return Component(name, engines.entry(name).options())
+
+
+def resolved(engine: Component[NoOptions], setup: EngineSetup) -> Component[NoOptions]:
+    """The engine itself, or for `auto` the one that it takes for this setup."""
+    return engine_called(choose_engine(setup)[0]) if engine.name == "auto" else engine
 
 
 def choose_engine(setup: EngineSetup) -> tuple[str, str]:

@@ -68,3 +68,8 @@ def separate(optimizer: Arrays) -> tuple[Arrays, Arrays, int]:
         else:
             moments[key] = array
     return moments, kept[TRAINED], max(map(int, kept[AVERAGINGS].values()), default=0)
+
+
+def without_moments(optimizer: Arrays) -> Arrays:
+    """What another optimizer can take over: the weights that were trained, where the model is their average."""
+    return {key: array for key, array in optimizer.items() if key.rpartition("/")[2] in (TRAINED, AVERAGINGS)}

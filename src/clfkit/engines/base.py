@@ -162,7 +162,10 @@ class Engine(Protocol):
         """Until the device has done all that was asked of it; a clock would else see the asking only."""
 
     def roof(self) -> float:
-        """Train samples a second if all products of a step went at the speed of large matrices, measured now."""
+        """Train samples a second if all products of a step went at the speed of large matrices, measured now.
+
+        Infinity for a model without products that are counted.
+        """
 
     def model_state(self) -> Arrays:
         """Copies of the weights and buffers that are scored: with `ema` their averages."""

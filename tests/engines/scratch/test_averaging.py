@@ -15,6 +15,7 @@ from scratch_problems import batch_of, engine_of, make_setup, rate_of, train_of
 from torch.optim.swa_utils import AveragedModel
 
 from clfkit import load
+from clfkit.engines.averaging import without_moments
 from clfkit.engines.pytorch.engine import TorchEngine
 from clfkit.errors import CheckpointError
 from clfkit.evaluation import evaluate
@@ -204,3 +205,15 @@ def test_average_costs_no_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@ENGINES
+def test_another_optimizer_goes_on_with_the_trained_weights(name: str) -> None:
+    setup = setup_of()
+    first, second = engine_of(setup, name), engine_of(setup_of(optimizer="sgd"), name)
+    steps(first, setup, 0, 6)
+    second.load_state(first.model_state(), without_moments(first.optimizer_state()))
+    kept, now = first.optimizer_state(), second.optimizer_state()
+    both = [key for key in kept if key.endswith(("/trained", "/averagings"))]
+    assert both and all(np.array_equal(kept[key], now[key]) for key in both)
+    assert not any("exp_avg" in key for key in now)

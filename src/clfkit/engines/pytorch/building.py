@@ -11,7 +11,7 @@ from torch import nn
 from clfkit import rng
 from clfkit.components import NoOptions, models
 from clfkit.engines.base import EngineSetup, lone_sample
-from clfkit.engines.pytorch.device import dtype_of
+from clfkit.engines.pytorch.device import dtype_of, takes_channels_last
 from clfkit.errors import ModelError, UsageError
 from clfkit.models.modules import as_modules
 from clfkit.models.plan import Plan
@@ -37,6 +37,38 @@ def build_model(setup: EngineSetup, outputs: int, device: torch.device = CPU) ->
                 f"{setup.spec.shape} it returns {shape or 'no tensor'}"
             )
         return model.to(device).train()
+
+
+def lay_out(model: nn.Module, setup: EngineSetup, device: torch.device) -> torch.memory_format:
+    """Lay a model's weights out for images as (N, H, W, C), where that is wanted and it can take them.
+
+    A network of somebody's own may flatten images with `view`, or have weights of five dimensions: under `auto` it then
+    stays as it is. Raises ModelError if it must not.
+    """
+    if takes_channels_last(setup, device):
+        try:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            _try_channels_last(model, setup, device)
+        except RuntimeError as error:
+            if setup.channels_last is True:
+                reason = str(error).splitlines()[0]
+                raise ModelError(
+                    f"train.channels_last: model {setup.model.name!r} does not take it: {reason}"
+                ) from error
+        else:
+            return torch.channels_last
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return torch.contiguous_format
+
+
+def _try_channels_last(model: nn.Module, setup: EngineSetup, device: torch.device) -> None:
+    """Two samples forward and backward in evaluation mode, which leaves statistics and random states alone."""
+    images = torch.zeros(2, *setup.spec.shape, dtype=dtype_of(setup), device=device)
+    with torch.random.fork_rng(devices=[]):
+        logits = model.eval()(images.contiguous(memory_format=torch.channels_last))
+        if logits.requires_grad:
+            logits.sum().backward()
+    model.train().zero_grad()
 
 
 def as_module(model: Plan | nn.Module, seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -66,7 +98,7 @@ def refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> No
     complaint = lone_sample(setup, samples)
     if complaint is None:
         return
-    lone = torch.zeros(1, *setup.spec.shape, device=next(model.parameters()).device)
+    lone = torch.zeros(1, *setup.spec.shape, dtype=dtype_of(setup), device=next(model.parameters()).device)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
             copy.deepcopy(model).train()(lone)

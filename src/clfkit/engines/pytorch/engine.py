@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.averaging import join, separate
 from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches
 from clfkit.engines.pytorch.average import TorchAverage
-from clfkit.engines.pytorch.building import build_model, refuse_lone_sample
+from clfkit.engines.pytorch.building import build_model, lay_out, refuse_lone_sample
 from clfkit.engines.pytorch.device import (
     choose_device,
     choose_precision,
@@ -23,7 +24,6 @@ from clfkit.engines.pytorch.device import (
     dtype_of,
     keep_freed_memory,
     make_deterministic,
-    takes_channels_last,
 )
 from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.optimizing import build_optimizer, eager_step, parameter_groups
@@ -56,10 +56,9 @@ class TorchEngine:
         self._setup = setup
         self.device = choose_device(setup.device)
         precision = choose_precision(setup, self.device)
-        layout = torch.channels_last if takes_channels_last(setup, self.device) else torch.contiguous_format
         self.loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts)
         self.model = build_model(setup, self.loss.outputs, self.device)
-        self.model.to(memory_format=layout)  # type: ignore[call-overload]
+        layout = lay_out(self.model, setup, self.device)
         self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         self._threads = choose_threads(setup, self.parameters)
         self._bf16 = precision == "bf16"
@@ -237,6 +236,8 @@ class TorchEngine:
         """See Engine."""
         dtype = dtype_of(self._setup)
         work = flops_of_a_sample(self.model, self._setup.spec.shape, dtype)
+        if not work:
+            return math.inf
         return flops_a_second(self.device, torch.bfloat16 if self._bf16 else dtype) / work
 
     def model_state(self) -> Arrays:

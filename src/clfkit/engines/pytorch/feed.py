@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clfkit.augmentations import Augmenter
 from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
+from clfkit.errors import UsageError
 
 RESIDENT_SHARE = 0.5
 """Largest share of a GPU's free memory that samples may occupy."""
@@ -60,6 +61,8 @@ class Feed:
         self._labels = torch.from_numpy(np.ascontiguousarray(split.labels)).to(device)
         self._inputs: Inputs | Tensor = split.inputs
         self._ready = False  # already normalised: features are, pixels stay uint8 until they are needed
+        if resident is True and not isinstance(split.inputs, np.ndarray):
+            raise UsageError("train.resident: the images do not fit into data.memory, so they are read batch by batch")
         if isinstance(split.inputs, np.ndarray) and (
             fits(split.inputs.nbytes, device) if resident == "auto" else resident
         ):

@@ -6,16 +6,19 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from clfkit.components import optimizers
 from clfkit.engines.base import EngineSetup
 
+_PATCHING = Lock()
 NORMALISATION = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance norm of any kind
 
 
@@ -56,19 +59,27 @@ def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimiz
 
 
 def eager_step(optimizer: torch.optim.Optimizer) -> Callable[[], object]:
-    """The bare step of an optimizer, to be called without gradients: no hooks, and no look at torch's compiler.
+    """The bare step of one of torch's optimizers, to be called without gradients, without a look at torch's compiler.
 
-    What torch wraps around every step imports `torch._dynamo`, which takes longer than many a run.
+    What torch wraps around every step imports `torch._dynamo`, which takes longer than many a run. An optimizer of
+    somebody's own, and one that hooks are registered on, may have other things wrapped around it, and keeps them.
     """
+    hooks = (
+        *optimizer._optimizer_step_pre_hooks, *optimizer._optimizer_step_post_hooks,
+        *_global_optimizer_pre_hooks, *_global_optimizer_post_hooks,
+    )  # fmt: skip
+    if not type(optimizer).__module__.startswith("torch.optim.") or "step" in vars(optimizer) or hooks:
+        return optimizer.step
     return partial(inspect.unwrap(type(optimizer).step), optimizer)
 
 
 @contextmanager
 def _without_compiler() -> Iterator[None]:
     """Optimizers that are made meanwhile do not import `torch._dynamo` either, which they would only keep away."""
-    wrapped = torch.optim.Optimizer.add_param_group
-    torch.optim.Optimizer.add_param_group = inspect.unwrap(wrapped)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        torch.optim.Optimizer.add_param_group = wrapped  # type: ignore[method-assign]
+    with _PATCHING:
+        wrapped = torch.optim.Optimizer.add_param_group
+        torch.optim.Optimizer.add_param_group = inspect.unwrap(wrapped)  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            torch.optim.Optimizer.add_param_group = wrapped  # type: ignore[method-assign]
