@@ -142,8 +142,8 @@ def draw(results: dict[str, Any]) -> None:
         _limit(grid[1], results, ["memory"])
         grid[0, 0].set_ylabel("seconds")
         grid[1, 0].set_ylabel("MB")
-        for axes in grid[:, 0]:
-            axes.legend(loc="center left", fontsize=8)
+        grid[0, -1].legend(loc="lower right", fontsize=8)
+        grid[1, 0].legend(loc="upper left", fontsize=8)
         figure.suptitle("Cost of one epoch as work grows; dotted: linear growth")
         figure.savefig(FIGURE)
 

@@ -9,7 +9,9 @@ from measuring import ROOT, Bench, Claim, Outcomes, Unavailable, Work, claim
 from rows.points import BLOBS, LIBRARIES, PLAIN
 
 HAND = "loop by hand, same kernels"
-TOLERANCE = 0.003  # two standard errors of a difference in 10,000 images at 98.5 %
+TOLERANCE = 0.005
+"""After one epoch the test accuracy of one program differs by 0.28 % from seed to seed (standard deviation of five), so
+that the medians of two times three runs differ by this much once in twenty times."""
 SEEDS = 5
 
 
