@@ -98,6 +98,7 @@ class TorchEngine:
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
+        assert self._optimizer is not None, "this engine was built without train samples"
         self._mode(training=True)
         inputs, labels = self._batch(indices, epoch_key)
         weight = self.loss.weight(labels)
@@ -136,7 +137,7 @@ class TorchEngine:
     @torch.no_grad()
     def _update(self, lr: float) -> None:
         """Clip, penalise, and step along the gradient, which is gone afterwards."""
-        assert self._optimizer is not None, "this engine was built without train samples"
+        assert self._optimizer is not None
         if self._setup.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._setup.clip_norm)
         self._shrink(lr)

@@ -78,6 +78,7 @@ class ScratchEngine:
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
+        assert self._rule is not None, "this engine was built without train samples"
         if self.network.random:
             self._random.restart(key)
         self._show(averaged=False)
@@ -122,7 +123,7 @@ class ScratchEngine:
 
     def _update(self, lr: float) -> None:
         """Clip, penalise, and step along the gradient."""
-        assert self._rule is not None, "this engine was built without train samples"
+        assert self._rule is not None
         network, decayed = self.network, self.network.decayed
         if self._setup.clip_norm is not None:
             clip_norm(network.gradient, self._setup.clip_norm)
