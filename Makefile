@@ -34,9 +34,10 @@ test: $(STAMP)  ## the tests
 smoke: $(STAMP)  ## every config in configs/smoke through the real command line: train, eval, plot
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh configs/smoke/run.sh
 
-bench: $(STAMP)  ## speed beside other tools, into docs/performance.md; ROOT=folder of MNIST (half an hour, an idle machine)
+bench: $(STAMP)  ## speed beside other tools, into docs/performance.md; ROOT=folder of MNIST (45 minutes, an idle machine)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement benchmarks/requirements.txt
 	$(BIN)/python benchmarks/speed.py --root $(ROOT)
+	$(BIN)/python benchmarks/scaling.py
 
 accuracy: $(STAMP)  ## the accuracy table of the README, measured (an hour on two cores)
 	$(BIN)/python benchmarks/accuracy.py

@@ -279,8 +279,8 @@ def test_lock_outlasts_a_glance_at_the_status(run: RunDirectory) -> None:
     timer = threading.Timer(0.2, glance.release, kwargs={"force": True})
     timer.start()
     try:
-        with run.lock():
-            pass
+        with run.lock() as lock:
+            assert lock.is_locked
     finally:
         timer.join()
 

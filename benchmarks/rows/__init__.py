@@ -11,11 +11,10 @@ from rows import digits, gpu, points, starting
 
 @dataclass(frozen=True)
 class Row:
-    """A measurement and its title. alone: so long that it is made only when it is asked for."""
+    """A measurement and its title."""
 
     title: str
     measure: Callable[[Bench], list[Claim]]
-    alone: bool = False
 
 
 ROWS: dict[int, Row] = {
@@ -25,7 +24,7 @@ ROWS: dict[int, Row] = {
     4: Row("a tiny run beside a busy process", points.busy),
     5: Row("an epoch of MNIST", digits.epoch),
     6: Row("time to 99 % on MNIST", digits.to_99),
-    7: Row("the best accuracy on MNIST", digits.best_accuracy, alone=True),
+    7: Row("the best accuracy on MNIST", digits.best_accuracy),
     8: Row("our loop against one by hand", digits.by_hand),
     9: Row("time to the first step", starting.first_step),
     10: Row("commands that need no torch", starting.light_commands),

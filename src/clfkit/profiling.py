@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from clfkit.engines.base import Engine
+from clfkit.engines.base import PHASES, Engine
 from clfkit.memory import RunMemory
 from clfkit.timing import Stopwatch
 
@@ -35,7 +35,7 @@ class Profile(Stopwatch):
         self._spent: dict[str, float] = defaultdict(float)
         self._times: dict[str, int] = defaultdict(int)
         self.samples = 0
-        for part, method in engine.phases.items():
+        for part, method in PHASES.items():
             self._time(part, engine, method)
         self._time("step", engine, "train_step")
         self._time("evaluation", engine, "score")
@@ -45,7 +45,7 @@ class Profile(Stopwatch):
 
     def rows(self) -> list[Row]:
         """The parts of the training in the order in which a step goes through them; they add up to all of it."""
-        phases = [Row(part, self._spent[part], self._times[part]) for part in self._engine.phases]
+        phases = [Row(part, self._spent[part], self._times[part]) for part in PHASES]
         steps = Row("rest of a step", self._spent["step"] - sum(row.seconds for row in phases), self._times["step"])
         others = [Row(part, self._spent[part], self._times[part]) for part in self._others]
         known = self._spent["step"] + sum(row.seconds for row in others)

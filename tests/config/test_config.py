@@ -107,13 +107,17 @@ def test_parts_that_do_not_fit_each_other() -> None:
 
 
 def test_parts_that_fit_each_other() -> None:
-    config(data={"name": "blobs", "classes": 2}, train={"loss": "bce_with_logits"})
-    config(data="moons", train={"loss": "bce_with_logits"})
-    config(data="digits", model="cnn", plots=["samples"])
-    config(data="digits", model="mlp")
-    config(data={"name": "blobs", "split": {"valid": 0, "test": 0}})
-    config(data={"name": "blobs", "split": {"valid": 500, "test": 0.9}})
-    config(train={"batch_size": "full", "accumulate": 4})
+    fitting: tuple[dict[str, Any], ...] = (
+        {"data": {"name": "blobs", "classes": 2}, "train": {"loss": "bce_with_logits"}},
+        {"data": "moons", "train": {"loss": "bce_with_logits"}},
+        {"data": "digits", "model": "cnn", "plots": ["samples"]},
+        {"data": "digits", "model": "mlp"},
+        {"data": {"name": "blobs", "split": {"valid": 0, "test": 0}}},
+        {"data": {"name": "blobs", "split": {"valid": 500, "test": 0.9}}},
+        {"train": {"batch_size": "full", "accumulate": 4}},
+    )
+    for parts in fitting:
+        assert list(config(**parts).misfits()) == []
 
 
 positive = st.floats(1e-9, 1e9)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ from clfkit.registry import Component
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Named arrays, as a checkpoint stores them."""
+
+
+PHASES = {"feed": "_batch", "forward": "_forward", "backward": "_backward", "optimizer": "_update"}
+"""The parts of a training step that a profile tells apart, and what every engine calls the method that does each."""
 
 
 class StepResult(NamedTuple):
@@ -133,9 +137,6 @@ class Engine(Protocol):
 
     parameters: int
     """Number of learnable numbers."""
-
-    phases: ClassVar[Mapping[str, str]]
-    """The parts of a training step that a profile tells apart, and the methods that do them."""
 
     def at_work(self) -> AbstractContextManager[object]:
         """While it lasts the process computes with the threads that were chosen; afterwards with those of before."""

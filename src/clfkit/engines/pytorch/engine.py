@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,13 +42,6 @@ LARGE_EVALUATION = 4_000_000
 
 class TorchEngine:
     """A torch module with its loss, optimizer and resident train samples. See `clfkit.engines.base.Engine`."""
-
-    phases: ClassVar[Mapping[str, str]] = {
-        "feed": "_batch",
-        "forward": "_forward",
-        "backward": "_backward",
-        "optimizer": "_update",
-    }
 
     def __init__(self, setup: EngineSetup) -> None:
         if setup.deterministic:
@@ -121,7 +114,7 @@ class TorchEngine:
         self._backward(total / weight)
         return total.detach(), correct
 
-    # The phases of a step
+    # The phases of a step: see clfkit.engines.base.PHASES
 
     def _batch(self, indices: IndexArray, epoch_key: int) -> tuple[Tensor, Tensor]:
         return self._train.batch(indices, epoch_key)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import timeit
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +40,6 @@ ROOF_SIDE = 1024
 
 class ScratchEngine:
     """A network with its loss, its optimizer and the train samples. See `clfkit.engines.base.Engine`."""
-
-    phases: ClassVar[Mapping[str, str]] = {
-        "feed": "_batch",
-        "forward": "_forward",
-        "backward": "_backward",
-        "optimizer": "_update",
-    }
 
     def __init__(self, setup: EngineSetup) -> None:
         self._setup = setup
@@ -109,7 +102,7 @@ class ScratchEngine:
         self._backward(weight)
         return total, correct
 
-    # The phases of a step
+    # The phases of a step: see clfkit.engines.base.PHASES
 
     def _batch(self, indices: IndexArray, epoch_key: int) -> tuple[Array, IndexArray]:
         return self.train.batch(indices, epoch_key)
