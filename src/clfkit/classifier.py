@@ -180,22 +180,10 @@ def build_engine(
 ) -> Engine:
     """The engine that trained, for prediction. Unless a device is named it may be on another one than that."""
     batches = Batches.of(sum(class_counts), config.train.batch_size, config.seed)
-    setup = EngineSetup(
-        spec=spec,
-        model=config.model,
-        loss=config.train.loss,
-        optimizer=config.train.optimizer,
-        train=None,
-        class_counts=np.array(class_counts, np.int64),
-        seed=config.seed,
-        batch_size=batches.batch_size,
-        device=config.train.device,
-        precision=config.train.precision,
-        channels_last=config.train.channels_last,
-        resident=config.train.resident,
-        augment=config.train.augment,
-        threads=config.train.threads,
-    )
+    setup = EngineSetup.of(
+        config.train, spec=spec, model=config.model, train=None, class_counts=np.array(class_counts, np.int64),
+        seed=config.seed, batch_size=batches.batch_size,
+    )  # fmt: skip
     chosen = resolved(config.engine, setup)
     here = dataclasses.replace(setup, device=device or ("cpu" if config.train.device == "cpu" else "auto"))
     engine: Engine = engines.build(chosen, here)

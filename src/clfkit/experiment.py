@@ -118,12 +118,9 @@ class _Session:
         train = config.train
         batches = Batches.of(len(bundle.train), train.batch_size, config.seed)
         counts = bundle.train.counts(len(bundle.spec.classes))
-        setup = EngineSetup(
-            spec=bundle.spec, model=config.model, loss=train.loss, optimizer=train.optimizer, train=bundle.train,
-            class_counts=counts, seed=config.seed, batch_size=batches.batch_size, accumulate=train.accumulate,
-            clip_norm=train.clip_norm, device=train.device, precision=train.precision,
-            channels_last=train.channels_last, resident=train.resident, threads=train.threads,
-            deterministic=train.deterministic, ema=train.ema, augment=train.augment, fresh=fresh,
+        setup = EngineSetup.of(
+            train, spec=bundle.spec, model=config.model, train=bundle.train, class_counts=counts, seed=config.seed,
+            batch_size=batches.batch_size, fresh=fresh,
         )  # fmt: skip
         engine: Engine = engines.build(config.engine, setup)
         memory = RunMemory(run, config, bundle, tuple(map(int, counts)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from clfkit.components import LossOptions, NoOptions, OptimizerOptions
 from clfkit.data.bundle import DataSpec, FloatArray, IndexArray, Inputs, Split
 from clfkit.registry import Component
+from clfkit.train_options import TrainOptions
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Named arrays, as a checkpoint stores them."""
@@ -108,6 +109,13 @@ class EngineSetup:
     threads: int | str = "auto"
     deterministic: bool = False
     fresh: bool = True
+
+    @classmethod
+    def of(cls, options: TrainOptions, *, batch_size: int, **rest: Any) -> Self:
+        """What the options under `train` ask of an engine, each under its own name, and the rest."""
+        names = {field.name for field in fields(cls)} & set(TrainOptions.model_fields)
+        asked = {name: getattr(options, name) for name in names}
+        return cls(**{**asked, "batch_size": batch_size, **rest})
 
 
 def lone_sample(setup: EngineSetup, samples: int) -> str | None:
