@@ -68,6 +68,31 @@ def test_binary_cross_entropy_is_torchs(generator: torch.Generator, smoothing: f
         assert_allclose((total / weight).item(), peer.item(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("weights", [None, {"a": 2.0, "b": 0.5}])
+@pytest.mark.parametrize("name", ["cross_entropy", "bce_with_logits"])
+def test_shares_count_each_sample_by_so_much(
+    generator: torch.Generator, name: str, weights: Any, smoothing: float
+) -> None:
+    """Two labels of one sample by their shares; the whole is that of the single samples."""
+    loss = make(name, [20, 80], label_smoothing=smoothing, class_weights=weights)
+    logits = torch.randn(30, loss.outputs, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 2, (30,), generator=generator)
+    shares = torch.rand(30, generator=generator, dtype=torch.float64)
+    shares[0] = 0
+    total, weight = loss.torch(logits, labels, shares)
+    singles = [loss.torch(logits[i : i + 1], labels[i : i + 1]) for i in range(30)]
+    assert_allclose(
+        total.item(), sum(share * one.item() for share, (one, _) in zip(shares.tolist(), singles, strict=True))
+    )
+    assert_allclose(
+        float(weight), sum(share * float(w) for share, (_, w) in zip(shares.tolist(), singles, strict=True))
+    )
+    assert float(loss.weight(labels, shares)) == float(weight)
+    whole, _ = loss.torch(logits, labels, torch.ones(30))
+    assert_allclose(whole.item(), loss.torch(logits, labels)[0].item())
+
+
 def test_extreme_logits_stay_finite() -> None:
     for name, logits, counts in (
         ("cross_entropy", [[1e4, -1e4, 0.0]], COUNTS),

@@ -28,12 +28,15 @@ class Loss(ABC):
     """Logits that the model must make for one sample."""
 
     @abstractmethod
-    def torch(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | float]:
-        """logits (N, outputs), labels (N,) → (sum of weighted losses, sum of weights)."""
+    def torch(self, logits: Tensor, labels: Tensor, shares: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
+        """logits (N, outputs), labels (N,) → (sum of weighted losses, sum of weights).
+
+        shares (N,), from 0 to 1: how much of each sample bears its label; loss and weight count by as much.
+        """
 
     @abstractmethod
-    def weight(self, labels: Tensor) -> Tensor | float:
-        """Sum of the weights of these labels alone."""
+    def weight(self, labels: Tensor, shares: Tensor | None = None) -> Tensor | float:
+        """Sum of the weights of these labels alone, each times its sample's share."""
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:

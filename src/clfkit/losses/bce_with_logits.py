@@ -24,24 +24,27 @@ class BinaryCrossEntropy(Loss):
         self.label_smoothing = label_smoothing
         self._weights = None if weights is None else (float(weights[0]), float(weights[1]))
 
-    def torch(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | float]:
+    def torch(self, logits: Tensor, labels: Tensor, shares: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
         from torch.nn.functional import binary_cross_entropy_with_logits
 
         targets = labels.to(logits.dtype)
         if self.label_smoothing:
             targets = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
-        total = binary_cross_entropy_with_logits(
-            logits[:, 0], targets, self._of_samples(labels, logits), reduction="sum"
-        )
-        return total, self.weight(labels)
+        weights = self._of_samples(labels, logits)
+        if shares is not None:
+            weights = shares.to(logits.dtype) if weights is None else weights * shares.to(logits.dtype)
+        total = binary_cross_entropy_with_logits(logits[:, 0], targets, weights, reduction="sum")
+        return total, self.weight(labels, shares)
 
-    def weight(self, labels: Tensor) -> Tensor | float:
+    def weight(self, labels: Tensor, shares: Tensor | None = None) -> Tensor | float:
         if self._weights is None:
-            return float(len(labels))
+            return float(len(labels)) if shares is None else shares.sum()
         from torch import float32, float64
 
         negative, positive = self._weights
         exact = float32 if labels.device.type == "mps" else float64
+        if shares is not None:
+            return (shares.to(exact) * (negative + labels.to(exact) * (positive - negative))).sum()
         return len(labels) * negative + labels.sum().to(exact) * (positive - negative)
 
     def probabilities(self, logits: Tensor) -> Tensor:

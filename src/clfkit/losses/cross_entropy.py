@@ -26,22 +26,24 @@ class CrossEntropy(Loss):
         self._weights = weights
         self._on_device: Tensor | None = None
 
-    def torch(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | float]:
+    def torch(self, logits: Tensor, labels: Tensor, shares: Tensor | None = None) -> tuple[Tensor, Tensor | float]:
         from torch.nn.functional import cross_entropy
 
-        total = cross_entropy(
+        found = cross_entropy(
             logits,
             labels,
             None if self._weights is None else self._device_weights(labels, self._weights).to(logits.dtype),
-            reduction="sum",
+            reduction="sum" if shares is None else "none",
             label_smoothing=self.label_smoothing,
         )
-        return total, self.weight(labels)
+        total = found if shares is None else (found * shares.to(found.dtype)).sum()
+        return total, self.weight(labels, shares)
 
-    def weight(self, labels: Tensor) -> Tensor | float:
+    def weight(self, labels: Tensor, shares: Tensor | None = None) -> Tensor | float:
         if self._weights is None:
-            return float(len(labels))
-        return self._device_weights(labels, self._weights)[labels].sum()
+            return float(len(labels)) if shares is None else shares.sum()
+        weights = self._device_weights(labels, self._weights)[labels]
+        return weights.sum() if shares is None else (weights * shares).sum()
 
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.softmax(dim=1)
