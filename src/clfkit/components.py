@@ -56,7 +56,8 @@ class ScheduleOptions(Options):
 
 
 ClassWeights = Annotated[
-    Literal["balanced"] | dict[str, PositiveFloat] | None, one_of("'balanced' or {class: weight above 0}")
+    Literal["balanced", "effective_number"] | dict[str, PositiveFloat] | None,
+    one_of("'balanced', 'effective_number' or {class: weight above 0}"),
 ]
 
 
@@ -65,7 +66,11 @@ class LossOptions(Options):
 
     label_smoothing: Fraction = Field(0.0, description="share of every target that is spread evenly over all classes")
     class_weights: ClassWeights = Field(
-        None, description="`balanced`, or {class name: weight}; classes that are not named weigh 1"
+        None,
+        description="`balanced`, `effective_number`, or {class name: weight}; classes that are not named weigh 1",
+    )
+    beta: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        0.999, description="for `effective_number`: near 0 all classes weigh the same, near 1 they do as in `balanced`"
     )
 
 

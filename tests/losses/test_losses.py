@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
@@ -140,3 +142,25 @@ def test_weights_of_labels_are_summed_in_double_precision(name: str) -> None:
     weights = {"a": 0.1, "b": 1 / 3}
     loss = make(name, counts=[10, 20], class_weights=weights)
     assert float(loss.weight(torch.tensor([0, 1, 1]))) == pytest.approx(0.1 + 2 / 3, rel=1e-15)
+
+
+def effective(counts: list[int], beta: float) -> list[float]:
+    loss = make("cross_entropy", counts, class_weights="effective_number", beta=beta)
+    return [float(loss.weight(torch.tensor([k]))) for k in range(len(counts))]
+
+
+@given(st.lists(st.integers(0, 5000), min_size=2, max_size=3), st.floats(0.01, 1 - 1e-9))
+def test_effective_numbers_of_samples_are_the_geometric_sums(counts: list[int], beta: float) -> None:
+    """(1 - β^n) / (1 - β) = 1 + β + … + β^(n-1), and the weights of all samples sum to their number."""
+    assume(sum(counts))
+    weights = effective(counts, beta)
+    numbers = [sum(beta**i for i in range(max(n, 1))) for n in counts]
+    scale = weights[0] * numbers[0]
+    assert_allclose(weights, [scale / number for number in numbers], rtol=1e-6)
+    assert sum(n * w for n, w in zip(counts, weights, strict=True)) == pytest.approx(sum(counts))
+
+
+def test_effective_number_lies_between_equal_and_balanced() -> None:
+    assert_allclose(effective([10, 30, 60], 1e-6), 1, atol=1e-4)
+    balanced = make("cross_entropy", class_weights="balanced")
+    assert_allclose(effective([10, 30, 60], 1 - 1e-15), [float(balanced.weight(torch.tensor([k]))) for k in range(3)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -55,25 +56,31 @@ def build_loss(
     A `Loss`, or what `engine` has in its place. Raises DataError when it does not fit the classes.
     """
     options = component.options
-    weights = class_weights(options.class_weights, classes, counts)
+    weights = class_weights(options.class_weights, classes, counts, options.beta)
     return losses.build(component, classes, options.label_smoothing, weights, engine=engine)
 
 
-def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray) -> Weights | None:
+def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray, beta: float) -> Weights | None:
     """Weight of each class, shape (K,), or None for equal ones.
 
     `balanced` is N / (K · count), scikit-learn's definition, so that every class weighs the same in the loss.
+    `effective_number` is (1 - β) / (1 - β^count), the inverse of how many samples the class is worth where new ones
+    overlap with those that are there (Cui et al. 2019); scaled so that all N samples weigh N together.
     Raises DataError for weights of classes that do not exist.
     """
     if wanted is None:
         return None
-    if wanted == "balanced":
-        import numpy as np
+    if not isinstance(wanted, str):
+        return named_weights(wanted, classes)
+    import numpy as np
 
-        present = np.maximum(counts, 1)
+    present = np.maximum(counts, 1)
+    if wanted == "balanced":
         balanced: Weights = counts.sum() / (len(counts) * present)
         return balanced
-    return named_weights(wanted, classes)
+    inverse = (beta - 1) / np.expm1(present * math.log(beta))  # 1 - β^n would lose digits near β = 1
+    effective: Weights = inverse * (counts.sum() / (counts * inverse).sum())
+    return effective
 
 
 def named_weights(wanted: Mapping[str, float], classes: ClassMap) -> Weights:

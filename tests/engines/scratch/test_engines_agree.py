@@ -38,7 +38,7 @@ PROBLEMS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
         {
             "model": {"name": "cnn", "channels": (3, 4), "dense": (5,), "dropout": 0, "batch_norm": True},
             "optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True},
-            "loss": {"name": "cross_entropy", "class_weights": "balanced", "label_smoothing": 0.1},
+            "loss": {"name": "cross_entropy", "class_weights": "effective_number", "label_smoothing": 0.1},
         },
     ),
     "cnn averaged": (
