@@ -79,6 +79,23 @@ def test_camera_orientation_is_applied(tmp_path: Path) -> None:
     assert decode_image(tmp_path / "a.png", form(4, 2, 1))[0].tolist() == [[255, 255], [0, 0], [0, 0], [0, 0]]
 
 
+TURNS = {  # EXIF orientation: what must be done to the stored pixels (height, width)
+    1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud,
+    5: np.transpose, 6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_every_orientation_is_applied(orientation: int, suffix: str, tmp_path: Path) -> None:
+    stored = np.kron(np.array([[0, 80], [160, 240]], np.uint8), np.ones((16, 16), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(tmp_path / f"a.{suffix}", exif=exif, quality=95)
+    pixels = decode_image(tmp_path / f"a.{suffix}", form(32, 32, 1))[0]
+    np.testing.assert_allclose(pixels.astype(int), TURNS[orientation](stored).astype(int), atol=8)
+
+
 def test_crop_keeps_proportions_and_stretch_does_not(tmp_path: Path) -> None:
     picture = Image.new("L", (12, 4), 0)
     picture.paste(255, (4, 0, 8, 4))
