@@ -16,7 +16,7 @@ from clfkit.data.batches import Batches
 from clfkit.data.bundle import Split
 from clfkit.engines.base import Arrays, StepResult, Totals
 from clfkit.errors import Interrupted, TrainingError
-from clfkit.history import EpochRecord
+from clfkit.history import EpochRecord, TrainState
 from clfkit.schedules import Progress
 from clfkit.train_options import CheckpointEvery, EarlyStopping, TrainOptions
 from clfkit.trainer import Snapshot, Trainer
@@ -62,6 +62,7 @@ class Notes:
     records: list[tuple[EpochRecord, Totals]] = field(default_factory=list)
     epochs: list[tuple[int, bool]] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
+    kept: list[tuple[int, int]] = field(default_factory=list)
     at_step: Callable[[int], None] = lambda step: None
     at_flush: Callable[[], object] = lambda: None
 
@@ -70,6 +71,9 @@ class Notes:
 
     def record(self, record: EpochRecord, totals: Totals) -> None:
         self.records.append((record, totals))
+
+    def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
+        self.kept.append((state.step, len(records)))
 
     def flush(self) -> None:
         self.at_flush()

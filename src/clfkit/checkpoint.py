@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,12 +28,13 @@ from clfkit.data.bundle import DataSpec
 from clfkit.engines.base import Arrays
 from clfkit.errors import CheckpointError, ConfigError, RunError
 from clfkit.history import EpochRecord, TrainState, as_lines, read_records
-from clfkit.storage import flush_folder, without_nan, write_through
+from clfkit.storage import changing, flush_folder, without_nan, write_through
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 SWAPS = 3
 """How often a checkpoint may be replaced while it is read before the reader gives up."""
+SNAPSHOT = re.compile(r"epoch-(\d+)")
 ARRAY_FILES = ("model", "optimizer", "progress")
 
 
@@ -112,6 +114,35 @@ def find_checkpoint(folder: Path) -> Path | None:
         if (candidate / MANIFEST).is_file():
             return candidate
     return None
+
+
+@dataclass(frozen=True)
+class SnapshotFolder:
+    """The models of single epochs of one run, each a checkpoint of its own without what only resuming needs."""
+
+    path: Path
+
+    def write(self, epoch: int, checkpoint: Checkpoint) -> None:
+        """Write epoch-<number>, replacing one of the same epoch. Raises RunError."""
+        write_checkpoint(self.path / f"epoch-{epoch:04}", checkpoint)
+
+    def by_epoch(self) -> dict[int, Path]:
+        """Every complete one by its epoch, oldest first."""
+        numbers = sorted({int(found[1]) for path in self.path.glob("epoch-*") if (found := SNAPSHOT.match(path.name))})
+        places = ((number, find_checkpoint(self.path / f"epoch-{number:04}")) for number in numbers)
+        return {number: place for number, place in places if place is not None}
+
+    def discard(self, path: Path) -> None:
+        """Remove one, the manifest first: what a crash leaves of it is no checkpoint. Raises RunError."""
+        with changing(path, "remove"):
+            (path / MANIFEST).unlink()
+            shutil.rmtree(path)
+
+    def discard_after(self, epoch: int) -> None:
+        """Remove those of later epochs. Raises RunError."""
+        for number, path in self.by_epoch().items():
+            if number > epoch:
+                self.discard(path)
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:

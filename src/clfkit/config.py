@@ -34,8 +34,9 @@ def _folder_name(name: str) -> str:
     return name
 
 
-FREE_OPTIONS = ("data.root", "data.download", "train.log_every")
-"""Options that no result depends on: what is printed, and where samples are (their fingerprint tells which)."""
+SNAPSHOT_OPTIONS = ("train.snapshots", "train.snapshots.every", "train.snapshots.last")
+FREE_OPTIONS = ("data.root", "data.download", "train.log_every", *SNAPSHOT_OPTIONS)
+"""Options that no result depends on: what is printed or kept, and where samples are (their fingerprint tells which)."""
 
 RunName = Annotated[str, AfterValidator(_folder_name), Field(json_schema_extra={"pattern": _NAME})]
 """A name that is safe as a folder: letters, digits, dot, dash and underscore, no path."""

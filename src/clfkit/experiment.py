@@ -169,6 +169,7 @@ class _Session:
         """Bring the run's files to where the checkpoint is."""
         state = self.trainer.state
         self.run.write_history(tuple(self.trainer.records))
+        self.run.snapshots.discard_after(len(self.trainer.records))
         self.listener.say(f"resuming {self.run.path} after step {state.step:,} (epoch {state.epoch})")
         self._announce()
 
@@ -236,11 +237,22 @@ class _Session:
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
         self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters")
         self.listener.say(decided)
+        self._announce_snapshots()
         wanted = self.config.train.max_steps
         if wanted is not None and wanted > self.trainer.steps:
             epochs, steps = self.config.train.epochs, self.trainer.steps
             self.listener.say(f"note: train.max_steps {wanted:,} is never reached; {epochs} epochs are {steps:,} steps")
         self._remember_environment()
+
+    def _announce_snapshots(self) -> None:
+        """How many there will be at most, and what they take on the disk."""
+        kept = self.config.train.snapshots
+        if kept is not None:
+            count = min(kept.last, self.trainer.epochs // kept.every)
+            size = sum(array.nbytes for array in self.engine.model_state().values())
+            self.listener.say(
+                f"snapshots: up to {count} models of {size / 1e6:.1f} MB, {count * size / 1e6:.1f} MB in all"
+            )
 
     def _remember_environment(self) -> None:
         """environment.json: that of the start, and of every time the run was resumed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -62,6 +62,20 @@ class RunMemory:
         if every is not None and record.epoch % every:  # else a newer checkpoint comes in a moment
             self._save_if_due()
 
+    def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
+        """Write the model of the epoch that has just ended, if it is due, as a snapshot; older ones give way.
+
+        That is before a checkpoint is written which knows the epoch to be over. So none is missing after a crash, and
+        those of epochs that are trained again are written again, the same.
+        """
+        options, ended = self.config.train.snapshots, records[-1]
+        if options is None or ended.epoch % options.every:
+            return
+        folder = self.run.snapshots
+        folder.write(ended.epoch, self.checkpoint(_at_end_of(ended, state), tuple(records), model()))
+        for path in [*folder.by_epoch().values()][: -options.last]:
+            folder.discard(path)
+
     def flush(self) -> None:
         """Write what is not written yet."""
         self._write_history()
@@ -92,11 +106,16 @@ class RunMemory:
         state, records = snapshot.state, snapshot.records
         if snapshot.best is not None and state.best_epoch != self.saved_best:
             record = records[state.best_epoch - 1]
-            then = {"epoch": record.epoch, "step": record.step, "position": 0, "seconds": 0.0, "stopped_early": False}
-            best = state.model_copy(update=then)
-            self.run.save_checkpoint("best", self.checkpoint(best, records[: record.epoch], snapshot.best))
+            best = self.checkpoint(_at_end_of(record, state), records[: record.epoch], snapshot.best)
+            self.run.save_checkpoint("best", best)
             self.saved_best = state.best_epoch
         last = self.checkpoint(state, records, snapshot.model)
         self.run.save_checkpoint(
             "last", dataclasses.replace(last, optimizer=snapshot.optimizer, progress=snapshot.progress)
         )
+
+
+def _at_end_of(record: EpochRecord, state: TrainState) -> TrainState:
+    """The state of training when an epoch had just ended."""
+    then = {"epoch": record.epoch, "step": record.step, "position": 0, "seconds": 0.0, "stopped_early": False}
+    return state.model_copy(update=then)

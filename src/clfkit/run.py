@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from clfkit.checkpoint import Checkpoint, find_checkpoint, read_checkpoint, write_checkpoint
+from clfkit.checkpoint import Checkpoint, SnapshotFolder, find_checkpoint, read_checkpoint, write_checkpoint
 from clfkit.config import ExperimentConfig, check_document
 from clfkit.document import read_document
 from clfkit.errors import CheckpointError, RunError, UsageError
@@ -64,8 +64,7 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"cannot make a run folder in {parent}: {error.strerror or error}") from None
         run = cls(parent / candidate)
-        text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
-        write_atomically(run.path / "config.yaml", text.encode())
+        run.replace_config(config)
         return run
 
     @classmethod
@@ -80,8 +79,9 @@ class RunDirectory:
         return check_document(read_document(self.path / "config.yaml"))
 
     def replace_config(self, config: ExperimentConfig) -> None:
-        """Write the config of a run that is continued with other options."""
-        write_atomically(self.path / "config.yaml", yaml.safe_dump(config.plain(), sort_keys=False).encode())
+        """Write the config, as when a run is continued with other options."""
+        text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
+        write_atomically(self.path / "config.yaml", text.encode())
 
     def lock(self) -> FileLock:
         """The lock that a process writing into this run holds. Raises RunError when another holds it.
@@ -118,9 +118,7 @@ class RunDirectory:
                 lock.acquire(timeout=0)
                 lock.release()
                 status["status"] = "crashed"
-            except Timeout:
-                pass
-            except (OSError, NotImplementedError):  # somebody else's folder: it cannot be locked, so take its word
+            except (Timeout, OSError, NotImplementedError):  # in use; or it cannot be locked, so take its word
                 pass
         return status
 
@@ -181,6 +179,11 @@ class RunDirectory:
         if path is None:
             raise CheckpointError(f"{self.path} has no {kind} checkpoint")
         return read_checkpoint(path)
+
+    @property
+    def snapshots(self) -> SnapshotFolder:
+        """Where the models of single epochs are: checkpoints/snapshots/epoch-0012 and so on."""
+        return SnapshotFolder(self.path / "checkpoints" / "snapshots")
 
     # Results
 
@@ -281,8 +284,8 @@ def find_source(text: str, root: Path) -> tuple[RunDirectory | None, Path]:
         inside = sorted(path.glob("*/config.yaml"))
         hint = f"; did you mean {inside[-1].parent}?" if inside else ""
         raise CheckpointError(f"{text}: neither a run directory nor a checkpoint folder{hint}")
-    run = found.parent.parent
-    return (RunDirectory(run) if (run / "config.yaml").is_file() else None), found
+    folder = found.parent.parent if found.parent.name == "snapshots" else found.parent
+    return (RunDirectory(folder.parent) if (folder.parent / "config.yaml").is_file() else None), found
 
 
 def _best_of(run: RunDirectory) -> tuple[RunDirectory, Path]:
@@ -293,8 +296,5 @@ def _best_of(run: RunDirectory) -> tuple[RunDirectory, Path]:
 
 
 def _candidates(run_id: str | None) -> Iterator[str]:
-    if run_id is not None:
-        yield run_id
-        return
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    yield from (stamp, *(f"{stamp}-{number}" for number in range(2, 1000)))
+    yield from (stamp, *(f"{stamp}-{number}" for number in range(2, 1000))) if run_id is None else (run_id,)

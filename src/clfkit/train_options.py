@@ -37,6 +37,15 @@ class CheckpointEvery(Options):
         return self
 
 
+class Snapshots(Options):
+    """Which epochs' models are kept beside the best one: the newest `last` of every `every` epochs."""
+
+    every: PositiveInt = Field(1, description="keep the model after every so many epochs")
+    last: Annotated[PositiveInt, Field(le=1000)] = Field(
+        20, description="models that are kept at the same time; older ones give way"
+    )
+
+
 class TrainOptions(Options):
     """How the model is trained."""
 
@@ -65,6 +74,9 @@ class TrainOptions(Options):
     )
     checkpoint_every: CheckpointEvery = Field(
         CheckpointEvery(epochs=1), description="how often the state of training is written"
+    )
+    snapshots: Snapshots | None = Field(
+        None, description="models of single epochs to keep, for ensembles, averaged weights and comparisons"
     )
     log_every: PositiveInt = Field(
         1,

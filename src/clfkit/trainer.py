@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +52,9 @@ class Memory(Protocol):
 
     def record(self, record: EpochRecord, totals: Totals) -> None:
         """Write what an epoch gave."""
+
+    def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
+        """Write the model of the epoch that has just ended at once, if it is one to be kept."""
 
     def flush(self) -> None:
         """Write what waits to be written."""
@@ -110,6 +113,7 @@ class Trainer:
                     record = self._record(totals, scores, lr, time.monotonic() - started)
                     is_best = self._keep_best(record)
                     self.memory.record(record, totals)
+                    self.memory.keep(self.state, self.records, self._model)
                     self.observer.on_epoch_end(record, is_best)
                     if self._checkpoint_due() or self.finished:
                         self._checkpoint()
@@ -290,8 +294,7 @@ class Trainer:
     def _stop_at(self, signal_number: int) -> None:
         if self._saved != self.state:
             self._checkpoint()
-        name = signal.Signals(signal_number).name
-        raise Interrupted(f"stopped by {name} at step {self.state.step:,}", signal_number)
+        raise Interrupted(f"stopped by {signal.Signals(signal_number).name} at step {self.state.step:,}", signal_number)
 
     def _advance(self, **changes: object) -> None:
         self.state = self.state.model_copy(update=changes)

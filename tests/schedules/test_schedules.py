@@ -89,6 +89,14 @@ def test_schedules_by_step_match_torch(name: str, options: dict[str, Any], make:
     assert factors(name, options) == pytest.approx(of_torch(make, TOTAL), rel=1e-12, abs=1e-12)
 
 
+@pytest.mark.parametrize("cycles", [2, 3, 4])
+def test_cosine_in_cycles_matches_torch(cycles: int) -> None:
+    """The last cycle is the shorter one where they do not divide the steps."""
+    cycle = -(-TOTAL // cycles)
+    peer = of_torch(lambda o: peers.CosineAnnealingWarmRestarts(o, cycle, eta_min=0.1), TOTAL)
+    assert factors("cosine", {"floor": 0.1, "cycles": cycles}) == pytest.approx(peer, rel=1e-12)
+
+
 @pytest.mark.parametrize("total", [1, 2, 3, 4, 5])
 def test_one_cycle_of_few_steps_matches_torch(total: int) -> None:
     peer = of_torch(lambda o: peers.OneCycleLR(o, 1.0, total_steps=total), total)
