@@ -76,7 +76,7 @@ def test_set_keeps_the_name_of_a_bare_component(base: Path) -> None:
 def test_the_last_of_several_wins(base: Path) -> None:
     assert load_config(base, ["train.epochs=7", "train.epochs=8"]).train.epochs == 8
     schedule = load_config(base, ["train.schedule=cosine", "train.schedule.floor=0.5"]).train.schedule
-    assert schedule.plain() == {"name": "cosine", "warmup": 0.0, "floor": 0.5}
+    assert schedule.plain() == {"name": "cosine", "warmup": 0.0, "floor": 0.5, "cycles": 1}
 
 
 @pytest.mark.parametrize(
