@@ -99,6 +99,7 @@ VECTORS: dict[str, dict[str, Any]] = {
     "batch norm": {"model.norm": "batch", "train.batch_size": 28},
     "no valid split": {"data.split.valid": 0},
     "full batch": {"train.batch_size": "full", "train.epochs": 14},
+    "drawn": {"train.sampling": "balanced"},
     "steps": {"train.checkpoint_every": {"steps": 3}},
     "rare": {"train.checkpoint_every": {"epochs": 3}},
     "average": {"train.ema": 0.9, "train.optimizer": {"name": "sgd", "momentum": 0.5}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,18 @@ def test_keys_belong_to_the_step() -> None:
     trainer.fit()
     assert [key for _, _, key in engine.seen] == [rng.key(9, "step", step) for step in range(9)]
     assert engine.epoch_keys == [rng.key(9, "epoch", step // 3) for step in range(9)]
+
+
+def test_drawn_samples_are_augmented_anew_in_every_batch() -> None:
+    """What augments is keyed by epoch and sample, and a drawn sample comes several times."""
+    keys = []
+    for _ in range(2):
+        trainer, engine, _ = make()
+        drawn = Batches.of(10, 4, 9, sampling="balanced", labels=np.array([0] * 9 + [1]))
+        replace(trainer, batches=drawn).fit()
+        keys.append(engine.epoch_keys)
+    assert keys[0] == keys[1]
+    assert len(set(keys[0])) == 9
 
 
 def test_rate_is_that_of_the_schedule() -> None:

@@ -116,7 +116,9 @@ class _Session:
             keys = ", ".join(f"train.{key}" for key in config.needs_valid)
             raise UsageError(f"{keys}: needs a valid split, and there is none; data.split.valid sets its share")
         train = config.train
-        batches = Batches.of(len(bundle.train), train.batch_size, config.seed)
+        batches = Batches.of(
+            len(bundle.train), train.batch_size, config.seed, sampling=train.sampling, labels=bundle.train.labels
+        )
         counts = bundle.train.counts(len(bundle.spec.classes))
         setup = EngineSetup.of(
             train, spec=bundle.spec, model=config.model, train=bundle.train, class_counts=counts, seed=config.seed,

@@ -56,6 +56,11 @@ class TrainOptions(Options):
     batch_size: Annotated[PositiveInt | Literal["full"], one_of("a whole number above 0, or 'full'")] = Field(
         128, description="samples in one optimizer step, or `full` for the whole train split"
     )
+    sampling: Literal["natural", "balanced", "square_root"] = Field(
+        "natural",
+        description="how often the samples of an epoch come: each once, every class as often, or each class in "
+        "proportion to the square root of its size",
+    )
     loss: Annotated[Component[LossOptions], components.losses] = Field(
         "cross_entropy", validate_default=True, description="what training minimises"
     )

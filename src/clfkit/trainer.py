@@ -131,7 +131,8 @@ class Trainer:
         lr = math.nan if self.state.position < stop else self._rate(step - 1)  # a smaller max_steps was forced
         for position, indices in self.batches.epoch(self.state.epoch, self.state.position, stop):
             lr = self._rate(step)
-            results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step), epoch_key))
+            look = rng.key(epoch_key, "batch", position) if self.batches.drawn else epoch_key  # drawn again: another
+            results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step), look))
             step += 1
             self.observer.on_step(step)
             last = position + 1 == stop
@@ -274,16 +275,8 @@ class Trainer:
         return step is None and every.epochs is not None and self.state.epoch % every.epochs == 0
 
     def _checkpoint(self) -> None:
-        self.memory.save(
-            Snapshot(
-                self.state,
-                tuple(self.records),
-                self._model(),
-                self.engine.optimizer_state(),
-                self._unfinished(),
-                self.best,
-            )
-        )
+        model, moments = self._model(), self.engine.optimizer_state()
+        self.memory.save(Snapshot(self.state, tuple(self.records), model, moments, self._unfinished(), self.best))
         self._saved, self._saved_at = self.state, time.monotonic()
 
     def _unfinished(self) -> Arrays:

@@ -10,11 +10,12 @@ import numpy as np
 
 from clfkit import rng
 from clfkit.data.bundle import IndexArray
+from clfkit.data.sampling import EXPONENTS, ClassSampling
 
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of every epoch. Each sample comes once an epoch; the last batch may be smaller.
+    """The batches of every epoch. Each sample comes once an epoch, or as `drawn` says; the last batch may be smaller.
 
     No state is kept, so any epoch can be started at any position: what a resumed run needs.
     """
@@ -22,11 +23,23 @@ class Batches:
     samples: int
     batch_size: int
     seed: int
+    drawn: ClassSampling | None = None
 
     @classmethod
-    def of(cls, samples: int, batch_size: int | Literal["full"], seed: int) -> Batches:
-        """Batches over `samples` samples; `full` makes one batch of them all."""
-        return cls(samples, samples if batch_size == "full" else min(batch_size, samples), seed)
+    def of(
+        cls,
+        samples: int,
+        batch_size: int | Literal["full"],
+        seed: int,
+        sampling: str = "natural",
+        labels: IndexArray | None = None,
+    ) -> Batches:
+        """Batches over `samples` samples; `full` makes one batch of them all.
+
+        sampling: how often samples come, a name in `EXPONENTS`; other than naturally needs their labels (N,).
+        """
+        drawn = None if sampling == "natural" or labels is None else ClassSampling(labels, EXPONENTS[sampling])
+        return cls(samples, samples if batch_size == "full" else min(batch_size, samples), seed, drawn)
 
     @property
     def per_epoch(self) -> int:
@@ -34,7 +47,9 @@ class Batches:
         return -(-self.samples // self.batch_size)
 
     def order(self, epoch: int) -> IndexArray:
-        """All sample indices in the order of that epoch. One full batch needs no shuffling."""
+        """The sample indices of that epoch in their order. One full batch of all samples needs no shuffling."""
+        if self.drawn is not None:
+            return self.drawn.draw(rng.generator(self.seed, "draws", epoch))
         if self.batch_size >= self.samples:
             return np.arange(self.samples)
         return rng.generator(self.seed, "order", epoch).permutation(self.samples)
@@ -44,3 +59,8 @@ class Batches:
         order = self.order(epoch)
         for position in range(start, self.per_epoch if stop is None else stop):
             yield position, order[position * self.batch_size : (position + 1) * self.batch_size]
+
+
+def all_in_order(indices: IndexArray, samples: int) -> bool:
+    """Whether these are the indices of all samples in their own order: a full batch, unless samples are drawn."""
+    return len(indices) == samples and np.array_equal(indices, np.arange(samples))

@@ -65,6 +65,19 @@ def test_engines_agree_step_by_step(shape: tuple[int, ...], changes: dict[str, A
     assert_allclose(mine.predict(split.inputs), theirs.predict(split.inputs), rtol=1e-6)
 
 
+@pytest.mark.parametrize("engine", ["scratch", "torch"])
+@pytest.mark.parametrize("shape", [(4,), IMAGE], ids=["vector", "image"])
+def test_a_full_batch_may_hold_other_samples_than_all(shape: tuple[int, ...], engine: str) -> None:
+    """As many indices as samples, one sample only: what balanced sampling may draw for `batch_size: full`."""
+    setup = make_setup(*shape, **({"model": {"name": "cnn", "dropout": 0}} if shape == IMAGE else {}))
+    samples = len(train_of(setup))
+    one, many = engine_of(setup, engine), engine_of(setup, engine)
+    single = one.read([one.train_step(np.array([3]), 0.1, 0)])
+    repeated = many.read([many.train_step(np.full(samples, 3), 0.1, 0)])
+    assert repeated.mean_loss == pytest.approx(single.mean_loss, rel=1e-9)
+    assert repeated.correct.sum() == samples * single.correct.sum()
+
+
 # Runs that change the engine on their way
 
 BLOBS = {"model.norm": "layer", "train.precision": "fp64", "train.schedule": "cosine"}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from clfkit.augmentations import Augmenter
+from clfkit.data.batches import all_in_order
 from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 from clfkit.errors import UsageError
 
@@ -79,12 +80,12 @@ class Feed:
         return isinstance(self._inputs, Tensor)
 
     def batch(self, indices: IndexArray, key: int = 0) -> tuple[Tensor, Tensor]:
-        """Inputs (n, …) and labels (n,) of the samples at `indices`; a whole split keeps its own order.
+        """Inputs (n, …) and labels (n,) of the samples at `indices`.
 
         key: that of the epoch, where samples are augmented.
         """
-        if len(indices) == len(self) and isinstance(self._inputs, Tensor):
-            return self._normalized(self._inputs, np.arange(len(self)), key), self._labels
+        if isinstance(self._inputs, Tensor) and all_in_order(indices, len(self)):
+            return self._normalized(self._inputs, indices, key), self._labels
         at = torch.from_numpy(indices).to(self._device)
         if isinstance(self._inputs, Tensor):
             return self._normalized(self._inputs[at], indices, key), self._labels[at]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clfkit.augmentations import Augmenter
+from clfkit.data.batches import all_in_order
 from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 from clfkit.engines.scratch.memory import Array, Memory
 
@@ -50,16 +51,15 @@ class Feed:
         return len(self.labels)
 
     def batch(self, indices: IndexArray, key: int = 0) -> tuple[Array, IndexArray]:
-        """Inputs (…, n) and labels (n,) of the samples at `indices`; a whole split keeps its own order.
+        """Inputs (…, n) and labels (n,) of the samples at `indices`.
 
         key: that of the epoch, where samples are augmented.
         """
-        whole = len(indices) == len(self)
+        whole = all_in_order(indices, len(self))
         labels = self.labels if whole else self.labels.take(indices)
         if self._ready is None:
-            at = np.arange(len(self)) if whole else indices
-            samples = np.asarray(self._inputs[at])
-            return self._columns(self._augment(samples, key, at) if self._augment else samples), labels
+            samples = np.asarray(self._inputs[indices])
+            return self._columns(self._augment(samples, key, indices) if self._augment else samples), labels
         if whole:
             return self._ready, labels
         batch = self._columns.memory("batch", (*self._ready.shape[:-1], len(indices)))
