@@ -15,6 +15,9 @@ from clfkit.wording import SYNONYMS, closest, meant, shown
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 """A share of something: at least 0, below 1."""
 
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+"""How often something happens: 0 is never, 1 always."""
+
 
 def fault(message: str) -> PydanticCustomError:
     """A validation error with our own final wording."""

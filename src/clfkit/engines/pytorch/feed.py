@@ -31,6 +31,7 @@ class Normalizer:
         shape = (1, -1) + (1,) * (len(spec.shape) - 1)
         self._device = device
         self._dtype, self._layout = dtype, layout
+        self._image = spec.inputs == "image"
         exact = torch.device("cpu") if device.type == "mps" else device  # Metal has no float64
         self._exact_mean = torch.tensor(spec.mean, dtype=torch.float64, device=exact).reshape(shape)
         self._exact_std = torch.tensor(spec.std, dtype=torch.float64, device=exact).reshape(shape)
@@ -41,6 +42,9 @@ class Normalizer:
         if inputs.dtype == torch.uint8:
             pixels = inputs.to(self._device).to(self._dtype, memory_format=self._layout)
             return pixels.sub_(self._mean).mul_(self._scale)
+        if self._image:  # pixels between bytes, from augmentations; float32 holds them as well as bytes
+            pixels = inputs.to(self._device).to(self._dtype, memory_format=self._layout)
+            return (pixels - self._mean).mul_(self._scale)
         exact = inputs.to(self._exact_mean.device).double()
         return ((exact - self._exact_mean) / self._exact_std).to(self._dtype).to(self._device)
 

@@ -1,0 +1,117 @@
+"""Geometric augmentations: matrices that say where each pixel comes from, and one resampling for several of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from clfkit import rng
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Matrices = npt.NDArray[np.float64]
+"""One for each sample (n, 3, 3), on homogeneous coordinates (x, y, 1) in pixels from the middle of the image, x to the
+right and y down: from a place in the result to the place in the image that is seen there."""
+
+Pixel = Annotated[int, Field(ge=0, le=255)]
+
+PLACES = {"cpu": 1 << 19}
+"""Places of the result that are worked out at a time; they bound the memory of a grid, and fit a processor's caches."""
+
+MANY_PLACES = 1 << 24
+"""The same for devices with thousands of cores."""
+
+
+class Geometric(ABC):
+    """An augmentation that moves pixels and leaves their values alone.
+
+    Neighbours in a list become one resampling of their product, so that a picture is blurred once, however many moves
+    it makes. fill: what is seen beyond the frame, None for a move that never looks there.
+    """
+
+    fill: int | None = None
+
+    @abstractmethod
+    def matrices(self, draws: rng.Streams) -> Matrices:
+        """Where every place of each result comes from."""
+
+    def __call__(self, images: Tensor, draws: rng.Streams) -> Tensor:
+        return resample(images, self.matrices(draws), self.fill)
+
+
+def joined(members: Sequence[Geometric]) -> bool:
+    """Whether these neighbours can be one resampling: they fill with the same value, or do not care."""
+    return len({member.fill for member in members} - {None}) < 2
+
+
+def resample_together(members: Sequence[Geometric], images: Tensor, draws: Sequence[rng.Streams]) -> Tensor:
+    """Images (n, C, H, W) after all members in turn, with one interpolation."""
+    each = [member.matrices(draw) for member, draw in zip(members, draws, strict=True)]
+    fill = next((member.fill for member in members if member.fill is not None), None)
+    return resample(images, reduce(np.matmul, each), fill)
+
+
+def resample(images: Tensor, matrices: Matrices, fill: int | None) -> Tensor:
+    """Images (n, C, H, W) seen through their matrices, bilinear, as float32 that is not rounded.
+
+    fill: the value beyond the frame, or None to go on with the pixels at its edge. Images whose matrix is the identity
+    keep their values to the bit; a batch of nothing else is returned as it is.
+    """
+    import torch
+
+    moved = np.flatnonzero((matrices != np.eye(3)).any(axis=(1, 2)))
+    if not len(moved):
+        return images
+    height, width = images.shape[2:]
+    result = images.to(torch.float32, copy=True)
+    scaled = torch.from_numpy((matrices * [[2 / width], [2 / height], [1]]).astype(np.float32)).to(images.device)
+    size = max(1, PLACES.get(images.device.type, MANY_PLACES) // (height * width))
+    for start in range(0, len(moved), size):
+        at = torch.from_numpy(moved[start : start + size]).to(images.device)
+        result[at] = _sampled(result[at], scaled[at], fill)
+    return result
+
+
+def _sampled(pixels: Tensor, matrices: Tensor, fill: int | None) -> Tensor:
+    from torch.nn.functional import grid_sample
+
+    grid = _grid(matrices, *pixels.shape[2:])
+    if fill is None:
+        return grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    found = grid_sample(pixels - fill if fill else pixels, grid, align_corners=False)
+    return found.add_(fill) if fill else found
+
+
+def _grid(matrices: Tensor, height: int, width: int) -> Tensor:
+    """The places that are seen (n, H, W, 2), from -1 to 1 across the image.
+
+    Sums of products with rows and columns, not a product of matrices: cheaper, and the same in a batch of any size.
+    """
+    import torch
+
+    x = torch.arange(width, device=matrices.device, dtype=torch.float32) - (width - 1) / 2
+    y = torch.arange(height, device=matrices.device, dtype=torch.float32) - (height - 1) / 2
+
+    def row(index: int, out: Tensor) -> Tensor:
+        a, b, c = matrices[:, index, :, None].unbind(1)
+        return torch.add((a * x + c)[:, None, :], (b * y)[:, :, None], out=out)
+
+    grid = torch.empty(len(matrices), height, width, 2, device=matrices.device)
+    row(0, grid[..., 0])
+    row(1, grid[..., 1])
+    if (matrices[:, 2] != torch.tensor([0.0, 0.0, 1.0], device=matrices.device)).any():
+        depth = row(2, torch.empty(len(matrices), height, width, device=matrices.device))
+        grid.div_(depth.clamp_(min=1e-6)[..., None]).clamp_(-3, 3)  # beyond the horizon is far outside
+    return grid
+
+
+def eyes(count: int) -> Matrices:
+    """The identity for so many samples."""
+    return np.tile(np.eye(3), (count, 1, 1))

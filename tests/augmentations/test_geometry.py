@@ -1,0 +1,121 @@
+"""Geometric augmentations against torchvision, alone and joined."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from clfkit import rng
+from clfkit.augmentations import Augmenter
+from clfkit.augmentations._geometry import resample
+from clfkit.augmentations.affine import inverse_affine
+from clfkit.components import augmentations
+from clfkit.data.bundle import ClassMap, DataSpec
+from clfkit.engines.pytorch.feed import Normalizer
+from clfkit.errors import UsageError
+from clfkit.vision import torchvision
+
+SPEC = DataSpec(
+    inputs="image", shape=(3, 12, 16), classes=ClassMap(names=("a", "b")), mean=(100.0,) * 3, std=(50.0,) * 3
+)
+LISTS = [
+    [{"name": "affine", "degrees": 30.0, "shear": 10.0, "fill": 255, "probability": 0.7}],
+    ["flip"],
+    ["random_resized_crop"],
+    ["flip", {"name": "affine", "fill": 9}, "random_resized_crop"],
+]
+
+
+def images_of(count: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, *SPEC.shape)).astype(np.uint8))
+
+
+def augmented(chosen: list[Any], images: torch.Tensor, samples: npt.NDArray[np.int64], key: int = 1) -> torch.Tensor:
+    found: torch.Tensor = Augmenter([augmentations.parse(each) for each in chosen], SPEC, "torch")(images, key, samples)
+    return found
+
+
+@pytest.mark.parametrize("fill", [0, 200])
+def test_affine_is_torchvisions(fill: int) -> None:
+    torchvision()
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional
+
+    image = images_of(1)
+    numbers = (25.0, 2.5, -1.5, 1.2, 8.0, -4.0)
+    matrix = inverse_affine(*(np.array([number]) for number in numbers))
+    degrees, right, down, scale, slant_x, slant_y = numbers
+
+    def peer(pixels: torch.Tensor) -> torch.Tensor:  # without its fill, which counts twice at the edge of the frame
+        moves = degrees, [right, down], scale, [slant_x, slant_y]
+        moved: torch.Tensor = functional.affine(pixels, *moves, InterpolationMode.BILINEAR)
+        return moved
+
+    inside = peer(torch.ones(image.shape))
+    expected = peer(image.float()) + fill * (1 - inside)
+    assert torch.allclose(resample(image, matrix, fill), expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("chosen", LISTS)
+def test_picture_depends_on_epoch_and_index_alone(chosen: list[Any]) -> None:
+    images = images_of(20)
+    whole = augmented(chosen, images, np.arange(20)).float()
+    part = np.array([13, 2, 7])
+    assert torch.equal(augmented(chosen, images[part], part).float(), whole[part])
+    assert torch.equal(augmented(chosen, images[:1], np.array([0])).float(), whole[:1])
+    assert not torch.equal(augmented(chosen, images, np.arange(20), key=2).float(), whole)
+    assert torch.equal(images, images_of(20)), "never in place"
+    assert whole.min() > -1e-3 and whole.max() < 255.001
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        [{"name": "affine", "probability": 0.0}],
+        [{"name": "affine", "degrees": 0.0, "translate": 0.0, "scale": (1.0, 1.0)}],
+        [{"name": "flip", "horizontal": 0.0}, {"name": "affine", "probability": 0.0}],
+        [{"name": "flip", "horizontal": 0.0}],
+    ],
+)
+def test_options_that_change_nothing_change_no_bit(chosen: list[Any]) -> None:
+    images = images_of(5)
+    found = augmented(chosen, images, np.arange(5))
+    assert found.dtype == torch.uint8 and torch.equal(found, images)
+
+
+def test_flips_alone_are_exact_and_joined_close() -> None:
+    images, samples = images_of(30), np.arange(30)
+    both = [{"name": "flip", "vertical": 0.5}]
+    drawn = rng.Streams(rng.key(1, "augmentation", 0), samples).uniform(2) < 0.5
+    found = augmented(both, images, samples)
+    for image, result, (left, up) in zip(images, found, drawn, strict=True):
+        expected = image.flip(2) if left else image
+        assert torch.equal(result, expected.flip(1) if up else expected)
+    joined = augmented([*both, {"name": "affine", "probability": 0.0}], images, samples)
+    assert torch.allclose(joined.float(), found.float(), atol=0.02)
+
+
+def test_fills_that_differ_are_not_joined() -> None:
+    members = [{"name": "affine", "translate": 0.5, "fill": fill} for fill in (0, 255)]
+    images, samples = images_of(6), np.arange(6)
+    once = augmented(members[:1], images, samples)
+    streams = rng.Streams(rng.key(1, "augmentation", 1), samples)
+    second = augmentations.build(augmentations.parse(members[1]), SPEC, engine="torch")
+    assert torch.equal(augmented(members, images, samples), second(once, streams))
+
+
+def test_float_pixels_are_normalised_as_bytes_are() -> None:
+    normalize, images = Normalizer(SPEC, torch.device("cpu")), images_of(4)
+    floats = images.float()
+    assert torch.equal(normalize(floats), normalize(images))
+    assert torch.equal(floats, images.float()), "never in place"
+
+
+def test_ranges_the_wrong_way_round_are_refused() -> None:
+    for wrong in ({"name": "affine", "scale": (1.2, 0.8)}, {"name": "random_resized_crop", "scale": (0.9, 0.1)}):
+        with pytest.raises(UsageError, match=r"must be \[smallest, largest\]"):
+            augmentations.build(augmentations.parse(wrong), SPEC, engine="torch")
