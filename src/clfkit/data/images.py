@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,16 +79,17 @@ def entries(directory: Path) -> list[Path]:
     return [directory / name for name in shown]
 
 
-def decode_image(path: Path, image_format: ImageFormat) -> PixelArray:
+def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = None) -> PixelArray:
     """One image file as uint8 (channels, height, width) in the given format.
 
+    content: the file's bytes where they lie inside another file; then `path` only names it in messages.
     The camera's orientation (EXIF) is applied, transparency is laid on white, 16-bit greys are scaled to 8 bits,
     and of an animation the first frame is taken. Raises DataError naming the file and what is wrong with it.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as opened:
+        with Image.open(path if content is None else io.BytesIO(content)) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 raise DataError(f"{path}: {width}×{height} pixels are more than the {MAX_PIXELS:,} that are read")
@@ -110,13 +112,18 @@ def decode_many(paths: Sequence[Path], image_format: ImageFormat) -> PixelArray:
 
     Raises DataError naming the first file that cannot be read.
     """
-    pixels = np.empty((len(paths), *shape_of(image_format)), np.uint8)
+    return decode_each(len(paths), lambda position: decode_image(paths[position], image_format), image_format)
 
-    def decode(position: int) -> None:
-        pixels[position] = decode_image(paths[position], image_format)
+
+def decode_each(count: int, decode: Callable[[int], PixelArray], image_format: ImageFormat) -> PixelArray:
+    """What `decode` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
+    pixels = np.empty((count, *shape_of(image_format)), np.uint8)
+
+    def place(position: int) -> None:
+        pixels[position] = decode(position)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(decode, range(len(paths))):
+        for _ in pool.map(place, range(count)):
             pass
     return pixels
 
@@ -165,9 +172,14 @@ class ImageFiles:
 
 def load_images(paths: Sequence[Path], image_format: ImageFormat, megabytes: int) -> Inputs:
     """The images as one array if that takes no more than `megabytes`, else as files decoded on access."""
-    if len(paths) * int(np.prod(shape_of(image_format))) <= megabytes * MEGABYTE:
+    if fits(len(paths), image_format, megabytes):
         return decode_many(paths, image_format)
     return ImageFiles(tuple(paths), image_format)
+
+
+def fits(count: int, image_format: ImageFormat, megabytes: int) -> bool:
+    """Whether the pixels of `count` images take no more than `megabytes`."""
+    return count * int(np.prod(shape_of(image_format))) <= megabytes * MEGABYTE
 
 
 def _pixels(opened: Image, image_format: ImageFormat) -> PixelArray:

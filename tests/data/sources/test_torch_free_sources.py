@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def root(tmp_path: Path, make_mnist: Callable[..., object]) -> Path:
         (tmp_path / "photos" / colour).mkdir(parents=True)
         for number in range(10):
             Image.new("RGB", (6, 4), colour).save(tmp_path / "photos" / colour / f"{number}.png")
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(tmp_path / "photos", "photos")
     return tmp_path
 
 
@@ -53,6 +56,7 @@ def test_no_dataset_imports_torch_when_its_files_are_there(root: Path) -> None:
         "emnist": {**files, "subset": "digits"},
         "table": {"root": str(root / "table.csv")},
         "image_folder": {"root": str(root / "photos"), "size": 4},
+        "webdataset": {"root": str(root), "size": 4},
     }
     command = [sys.executable, "-c", PROGRAM, json.dumps(options)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -1,0 +1,259 @@
+"""Tar shards as a source: labels, parts, random access, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clfkit.components import datasets
+from clfkit.data.bundle import DataBundle
+from clfkit.data.loading import Selection, load_bundle
+from clfkit.errors import ClassMismatch, DataError
+
+RNG = np.random.default_rng(0)
+
+
+def png(pixels: np.ndarray | None = None) -> bytes:
+    file = io.BytesIO()
+    chosen = RNG.integers(0, 256, (4, 4, 3), dtype=np.uint8) if pixels is None else pixels
+    Image.fromarray(chosen).save(file, "png")
+    return file.getvalue()
+
+
+def write_shard(path: Path, files: dict[str, bytes] | list[tuple[str, bytes]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in dict(files).items() if isinstance(files, dict) else files:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def labelled(labels: list[str], start: int = 0) -> dict[str, bytes]:
+    """Samples 000, 001, … with the given text as `.cls`."""
+    files = {}
+    for number, label in enumerate(labels, start):
+        files |= {f"{number:03}.png": png(), f"{number:03}.cls": label.encode()}
+    return files
+
+
+def load(root: Path, **options: object) -> DataBundle:
+    data = {"name": "webdataset", "root": str(root), "size": 4, "split": {"valid": 0.2}, **options}
+    return load_bundle(datasets.parse(data), seed=0)
+
+
+def every(bundle: DataBundle) -> dict[str, tuple[str, np.ndarray]]:
+    """Id → class name and pixels, of all parts."""
+    found = {}
+    for split in (bundle.train, bundle.valid, bundle.test):
+        for position, sample in enumerate(split.ids):
+            pixels = np.asarray(split.inputs[np.array([position])])[0]
+            found[str(sample)] = bundle.spec.classes.names[split.labels[position]], pixels
+    return found
+
+
+def test_shards_of_the_library_give_back_pixels_and_labels(tmp_path: Path) -> None:
+    wds = pytest.importorskip("webdataset")
+    images = RNG.integers(0, 256, (20, 4, 4, 3), dtype=np.uint8)
+    with wds.ShardWriter(str(tmp_path / "set-%03d.tar"), maxcount=7, verbose=0) as writer:
+        for number, image in enumerate(images):
+            writer.write({"__key__": f"sample{number:03}", "png": Image.fromarray(image), "cls": number % 3})
+    for memory in (2048, 1):
+        found = every(load(tmp_path, memory=memory))
+        assert len(found) == 20
+        for number, image in enumerate(images):
+            name, pixels = found[f"set-{number // 7:03}.tar/sample{number:03}"]
+            assert name == str(number % 3)
+            assert np.array_equal(pixels, image.transpose(2, 0, 1))
+
+
+def test_above_the_memory_limit_images_are_read_at_random(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 4))
+    write_shard(tmp_path / "b.tar", labelled(["0", "1"] * 4))
+    kept, streamed = load(tmp_path, size=400), load(tmp_path, size=400, memory=1)
+    assert isinstance(streamed.train.inputs, Selection)
+    assert streamed.spec == kept.spec
+    assert (streamed.train.inputs.shape, streamed.train.inputs.dtype) == (kept.train.inputs.shape, np.uint8)
+    some = np.array([9, 0, 4])
+    assert np.array_equal(streamed.train.inputs[some], kept.train.inputs[some])
+    before = streamed.fingerprint
+    assert load(tmp_path, size=400, memory=1).fingerprint == before
+    os.utime(tmp_path / "a.tar", ns=(1, 1))
+    assert load(tmp_path, size=400, memory=1).fingerprint != before
+
+
+@pytest.mark.parametrize("file", ["classes.txt", "classes.json"])
+def test_numbers_become_the_names_in_the_list_of_classes(file: str, tmp_path: Path) -> None:
+    names = ["pear", "apple", "fig"]
+    (tmp_path / file).write_text("\n".join(names) + "\n" if file.endswith("txt") else json.dumps(names))
+    write_shard(tmp_path / "a.tar", labelled(["0", "1", "2\n"] * 4))
+    bundle = load(tmp_path)
+    assert bundle.spec.classes.names == ("apple", "fig", "pear")
+    assert {sample[-3:]: name for sample, (name, _) in every(bundle).items()}["001"] == "apple"
+
+
+def test_labels_in_json_may_be_numbers_or_names(tmp_path: Path) -> None:
+    labels = ["7", 1, "cat"] * 4
+    files = {}
+    for number, label in enumerate(labels):
+        files |= {f"{number}.json": json.dumps({"label": label}).encode(), f"{number}.png": png()}
+    write_shard(tmp_path / "a.tar", files)
+    (tmp_path / "classes.txt").write_text("bird\nfish\n")
+    assert load(tmp_path).spec.classes.names == ("7", "cat", "fish")
+
+
+def test_folders_are_labels_where_nothing_else_is(tmp_path: Path) -> None:
+    files = {}
+    for number in range(10):
+        folder = "deep/red" if number % 2 else "./blue"
+        files |= {f"{folder}/{number}.PNG": png(), f"{folder}/{number}.json": b'{"caption": "no label"}'}
+    write_shard(tmp_path / "a.tar", files)
+    bundle = load(tmp_path)
+    assert bundle.spec.classes.names == ("blue", "red")
+    assert {"a.tar/blue/0", "a.tar/deep/red/1"} <= set(every(bundle))
+
+
+def test_what_is_hidden_or_leads_elsewhere_is_passed_over(tmp_path: Path) -> None:
+    strange = [
+        "../x/1.png",
+        "/x/2.png",
+        "x/../../3.png",
+        "x/.4.png",
+        ".x/5.png",
+        "__MACOSX/x/6.png",
+        "x/none",
+        "x/7.md",
+    ]
+    files = {name: png() for name in strange} | {f"{'xy'[n % 2]}/a{n}.png": png() for n in range(10)}
+    write_shard(tmp_path / "a.tar", files)
+    write_shard(tmp_path / ".hidden.tar", {"z/0.png": b""})
+    (tmp_path / "readme.md").write_text("")
+    assert {sample.split("/", 1)[1] for sample in every(load(tmp_path))} == {f"{'xy'[n % 2]}/a{n}" for n in range(10)}
+
+
+def test_parts_come_from_words_in_the_names(tmp_path: Path) -> None:
+    write_shard(tmp_path / "set-train-000.tar", labelled(["0", "1", "2"]))
+    write_shard(tmp_path / "set-train-001.tar", labelled(["0", "1", "2"]))
+    write_shard(tmp_path / "set_Val000.tar", labelled(["2"]))
+    write_shard(tmp_path / "test.tar", labelled(["1", "1"]))
+    bundle = load(tmp_path)
+    assert [len(split) for split in (bundle.train, bundle.valid, bundle.test)] == [6, 1, 2]
+    assert bundle.valid.labels.tolist() == [2]
+    assert bundle.test.ids.tolist() == ["test.tar/000", "test.tar/001"]
+
+
+def test_classes_unknown_to_the_train_part_are_listed(tmp_path: Path) -> None:
+    write_shard(tmp_path / "train.tar", labelled(["a", "b"]))
+    write_shard(tmp_path / "test.tar", labelled(["c"]))
+    with pytest.raises(ClassMismatch, match="train part does not have: test has 'c'"):
+        load(tmp_path)
+
+
+def test_a_brace_pattern_chooses_shards_in_its_order(tmp_path: Path) -> None:
+    pytest.importorskip("braceexpand")
+    for number in range(4):
+        write_shard(tmp_path / "below" / f"a{number:03}.tar", labelled(["0", "1"] * 2))
+    ids = list(every(load(tmp_path, shards="below/a{002,000}.tar")))
+    assert {sample.split("/")[1] for sample in ids} == {"a002.tar", "a000.tar"}
+    assert len(every(load(tmp_path, shards="below/a{000..002}.tar"))) == 12
+    assert len(every(load(tmp_path, shards="below/a003.tar"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("a{000000000..000000003}.tar", r"data\.shards: there is no file .*a000000001\.tar"),
+        ("a{000000000..999999999}.tar", r"data\.shards: \{000000000\.\.999999999\} is more than 1,000,000 shards"),
+        ("a{0", r"data\.shards: unbalanced braces in 'a\{0'"),
+        ("../{a,b}.tar", r"data\.shards: \.\./a\.tar does not lie below"),
+        ("/etc/passwd", r"data\.shards: /etc/passwd does not lie below"),
+        ("a{000000000,000000000}.tar", r"data\.shards: a000000000\.tar is named twice"),
+    ],
+)
+def test_faults_of_the_pattern(pattern: str, message: str, tmp_path: Path) -> None:
+    pytest.importorskip("braceexpand")
+    write_shard(tmp_path / "a000000000.tar", labelled(["0", "1"]))
+    with pytest.raises(DataError, match=message):
+        load(tmp_path, shards=pattern)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        pytest.param({"0.png": b""}, r"a\.tar/0: has no label", id="no label"),
+        pytest.param({"x/0.png": b"", "x/1.png": b"", "x/1.cls": b"1"}, r"x/1: .*a \.cls, .* its folder", id="origins"),
+        pytest.param({"0.png": b"", "0.jpg": b"", "0.cls": b"1"}, r"0: has more than one image", id="two images"),
+        pytest.param({"0.png": b"", "0.cls": b" \n"}, r"0\.cls: must hold the number or the name", id="no text"),
+        pytest.param({"0.png": b"", "0.cls": b"\xff"}, r"0\.cls: must hold .*not b'\\xff'", id="bytes"),
+        pytest.param({"0.png": b"", "0.cls": b"1" * (2 << 20)}, r"0\.cls: 2,097,152 bytes are too many", id="long"),
+        pytest.param({"0.png": b"", "0.json": b"{"}, r"0\.json: not valid JSON", id="json"),
+        pytest.param({"0.png": b"", "0.json": b"[" * 100_000}, r"0\.json: not valid JSON", id="deep json"),
+        pytest.param({"0.png": b"", "0.json": b'{"label": true}'}, r"0\.json: label must be .*not 'True'", id="true"),
+        pytest.param([("x/0.png", b""), ("x/1.png", b""), ("x/0.png", b"")], r"x/0: stands twice", id="twice"),
+        pytest.param([("x/0.png", b""), ("x/0.png", b"")], r"x/0: has two files \.png", id="two files"),
+        pytest.param({"notes.txt": b""}, r"has no images in its 1 shards", id="no images"),
+    ],
+)
+def test_faults_of_samples_name_shard_and_sample(
+    files: dict[str, bytes] | list[tuple[str, bytes]], message: str, tmp_path: Path
+) -> None:
+    write_shard(tmp_path / "a.tar", files)
+    with pytest.raises(DataError, match=message):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shards", "message"),
+    [
+        ((), r"holds no \.tar files"),
+        (("train.tar", "more.tar"), r"the name of shard more\.tar tells no part, and that of train\.tar does"),
+        (("train-val.tar",), r"the name of shard train-val\.tar tells two parts: train and valid"),
+        (("test.tar",), "no sample in the train part"),
+    ],
+)
+def test_faults_of_the_names(shards: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    for name in shards:
+        write_shard(tmp_path / name, labelled(["0", "1"]))
+    with pytest.raises(DataError, match=message):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("classes.txt", "a\n", r"a\.tar/001: class number 1, but classes\.txt lists 1"),
+        ("classes.txt", "a\n\nb\n", r"classes\.txt: must be a list of class names"),
+        ("classes.txt", "a\na\n", r"classes\.txt: lists the class 'a' twice"),
+        ("classes.json", '{"a": 0}', r"classes\.json: must be a list of class names"),
+        ("classes.json", "[", r"classes\.json: cannot be read as JSON"),
+    ],
+)
+def test_faults_of_the_list_of_classes(file: str, content: str, message: str, tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", labelled(["0", "1"]))
+    (tmp_path / file).write_text(content)
+    with pytest.raises(DataError, match=message):
+        load(tmp_path)
+
+
+def test_a_damaged_image_is_named_by_its_shard(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 3) | {"x.png": png()[:40], "x.cls": b"1"})
+    with pytest.raises(DataError, match=r"a\.tar/image at byte \d+: not an image"):
+        load(tmp_path)
+
+
+def test_a_shard_that_shrinks_while_it_is_used_is_named(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 4))
+    streamed = load(tmp_path, size=400, memory=1)
+    os.truncate(tmp_path / "a.tar", 600)
+    with pytest.raises(DataError, match=r"a\.tar/image at byte \d+: cut off since its header was read"):
+        streamed.train.inputs[np.arange(3)]
+    (tmp_path / "a.tar").unlink()
+    with pytest.raises(DataError, match=r"a\.tar: No such file"):
+        streamed.train.inputs[np.arange(3)]
