@@ -40,7 +40,7 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
         (tmp_path / f"part{number}.py").write_text(code)
         plugins += ["--plugin", str(tmp_path / f"part{number}.py")]
-    assert len(plugins) == 16
+    assert len(plugins) == 18
     config = tmp_path / "own.yaml"
     config.write_text(
         "name: own\ndata: {name: rings, samples: 200}\nmodel: logistic\n"
@@ -60,6 +60,9 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     sets = ["engine=scratch", "model={name: bottleneck, width: 3}", "train.optimizer={name: signed, lr: 0.02}"]
     command = [sys.executable, "-m", "clfkit", "train", str(config), "--out", str(tmp_path), "--run-id", "b"]
     subprocess.run([*command, *plugins, *(flag for text in sets for flag in ("--set", text))], check=True)
+
+    command = [sys.executable, "-m", "clfkit", "train", str(config), "--out", str(tmp_path), "--run-id", "c"]
+    subprocess.run([*command, *plugins, "--set", "model=two_speeds"], check=True)
 
     net = re.search(r"```python\n# my_net.py\n(.*?)```", readme, re.DOTALL)
     assert net

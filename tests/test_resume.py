@@ -137,6 +137,19 @@ def test_resumed_network_with_dropout_and_batch_norm(
     assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
 
 
+@pytest.mark.parametrize("ema", [None, 0.9], ids=["weights", "average"])
+@pytest.mark.parametrize("stops", [(3,), (5,), (2, 5, 7)], ids=["frozen", "boundary", "thrice"])
+def test_resumed_backbone_that_learns_later(laboratory: Any, stops: tuple[int, ...], ema: float | None) -> None:
+    backbone = {"name": "resnet_small", "channels": [2, 3], "blocks": 1, "drop_path": 0.2}
+    model = {
+        "name": "custom_head", "backbone": backbone, "freeze": True, "unfreeze_at": 2, "backbone_lr": 0.3,
+        "layer_decay": 0.8, "pooling": "gem", "head": "cosine",
+    }  # fmt: skip
+    optimizer = {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}
+    config = laboratory.config("digits", {"model": model, "train.optimizer": optimizer, "train.ema": ema})
+    assert_equal(stopped_and_resumed(laboratory, config, stops), laboratory.run(config))
+
+
 @pytest.mark.parametrize("engine", ["torch", "scratch", "auto"])
 @pytest.mark.parametrize("stops", [(5,), (8, 10)])
 def test_resumed_two_class_loss(laboratory: Any, stops: tuple[int, ...], engine: str) -> None:

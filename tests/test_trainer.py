@@ -30,8 +30,12 @@ class FakeEngine:
     losses: Callable[[int], float] = lambda step: 1.0
     seen: list[tuple[list[int], float, int]] = field(default_factory=list)
     epoch_keys: list[int] = field(default_factory=list)
+    epochs: list[int] = field(default_factory=list)
     scored: int = 0
     reads: int = 0
+
+    def start_epoch(self, epoch: int) -> None:
+        self.epochs.append(epoch)
 
     def train_step(self, indices: Any, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         self.seen.append((indices.tolist(), lr, key))
@@ -137,6 +141,13 @@ def test_drawn_samples_are_augmented_anew_in_every_batch() -> None:
         keys.append(engine.epoch_keys)
     assert keys[0] == keys[1]
     assert len(set(keys[0])) == 9
+
+
+def test_the_engine_is_told_of_every_epoch_and_of_one_that_goes_on() -> None:
+    trainer, engine, _ = make()
+    trainer.state = trainer.state.model_copy(update={"epoch": 1, "step": 4, "position": 1})
+    trainer.fit()
+    assert engine.epochs == [2, 3]
 
 
 def test_rate_is_that_of_the_schedule() -> None:

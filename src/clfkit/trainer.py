@@ -128,6 +128,7 @@ class Trainer:
         results: list[StepResult] = []
         step, stop = self.state.step, self._last_position
         epoch_key = rng.key(self.seed, "epoch", self.state.epoch)
+        self.engine.start_epoch(self.state.epoch + 1)
         lr = math.nan if self.state.position < stop else self._rate(step - 1)  # a smaller max_steps was forced
         for position, indices in self.batches.epoch(self.state.epoch, self.state.position, stop):
             lr = self._rate(step)

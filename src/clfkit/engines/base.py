@@ -149,6 +149,9 @@ class Engine(Protocol):
     def at_work(self) -> AbstractContextManager[object]:
         """While it lasts the process computes with the threads that were chosen; afterwards with those of before."""
 
+    def start_epoch(self, epoch: int) -> None:
+        """Before the first step of an epoch, counted from 1, and where one is resumed: parts may learn from now on."""
+
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """One optimizer step on the train samples at `indices`.
 

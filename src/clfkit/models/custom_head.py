@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from clfkit.components import NoOptions, backbones, models
 from clfkit.data.bundle import DataSpec
 from clfkit.errors import ModelError
 from clfkit.models.dense import dense_layers
+from clfkit.models.fine_tuning import layer_factors
+from clfkit.models.heads import Pooling, cosine_classifier, pooling_layer
 from clfkit.models.modules import as_modules
 from clfkit.models.plan import Activation, Norm
 from clfkit.models.trial import refusals, shape_of_outputs
@@ -27,11 +29,15 @@ def custom_head(
     *,
     backbone: Annotated[Component[NoOptions], backbones] = Component("conv", NoOptions()),
     freeze: bool = False,
-    pooling: Literal["average", "max"] = "average",
+    unfreeze_at: Annotated[int, Field(ge=2)] | None = None,
+    backbone_lr: PositiveFloat = 1.0,
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0,
+    pooling: Pooling = "average",
     hidden: tuple[PositiveInt, ...] = (),
     activation: Activation = "relu",
     dropout: Fraction = 0.2,
     norm: Norm = "none",
+    head: Literal["linear", "cosine"] = "linear",
 ) -> nn.Module:
     """A named backbone and a dense head: pool → dropout → hidden layers → logits.
 
@@ -40,31 +46,50 @@ def custom_head(
     Options:
         backbone: the network that makes feature maps (`clfkit list backbones`).
         freeze: leave the backbone's weights and statistics as they are; only the head learns.
-        pooling: how each feature map becomes one number.
+        unfreeze_at: epoch, counted from 1, from which on a frozen backbone learns too.
+        backbone_lr: factor on the learning rate for the backbone.
+        layer_decay: further factor for each layer of the backbone: its last one has this, the one before its square.
+        pooling: how each feature map becomes one number; gem is the generalised mean with a learnable power, between
+            average and maximum, for maps that are not negative.
         hidden: widths of the head's hidden layers.
         activation: applied after every hidden layer of the head.
         dropout: share of the head's inputs and hidden activations set to zero in training.
         norm: normalisation in the head's hidden layers.
+        head: the last layer: linear, or the cosine between features and a class's weights, with a learnable scale.
     """
     from torch import nn
 
+    if unfreeze_at is not None and not freeze:
+        raise ModelError("model.unfreeze_at: needs freeze: true; a backbone that is not frozen learns from epoch 1 on")
     with refusals(f"backbone {backbone.name!r}", spec):
         trunk: nn.Module = backbones.build(backbone, spec)
         maps = _feature_maps(trunk, spec, backbone.name)
-    pool = nn.AdaptiveAvgPool2d(1) if pooling == "average" else nn.AdaptiveMaxPool2d(1)
-    head = as_modules(dense_layers(maps, hidden, outputs, activation, dropout, norm))
+    *inner, last = dense_layers(maps, hidden, outputs, activation, dropout, norm)
+    layers = as_modules(inner)
+    layers += [cosine_classifier((maps, *hidden)[-1], outputs)] if head == "cosine" else as_modules([last])
 
     class CustomHead(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.backbone = trunk.requires_grad_(not freeze)
-            self.head = nn.Sequential(pool, nn.Flatten(), nn.Dropout(dropout), *head)
+            self.frozen = freeze
+            self.backbone = trunk.requires_grad_(not freeze or unfreeze_at is not None)
+            self.head = nn.Sequential(pooling_layer(pooling), nn.Flatten(), nn.Dropout(dropout), *layers)
 
         def train(self, mode: bool = True) -> CustomHead:
             super().train(mode)
-            if freeze:  # a frozen backbone keeps its statistics and has no dropout
+            if self.frozen:  # a frozen backbone keeps its statistics and has no dropout
                 self.backbone.eval()
             return self
+
+        def start_epoch(self, epoch: int) -> None:  # see LearnsLater
+            if unfreeze_at is not None:
+                self.frozen = epoch < unfreeze_at
+                self.backbone.requires_grad_(not self.frozen)
+                self.train(self.training)
+
+        def rate_factors(self) -> dict[str, float]:  # see LearnsAtRates
+            factors = layer_factors(self.backbone, backbone_lr, layer_decay)
+            return {f"backbone.{name}": factor for name, factor in factors.items()}
 
         def forward(self, images: Tensor) -> Tensor:
             logits: Tensor = self.head(self.backbone(images))

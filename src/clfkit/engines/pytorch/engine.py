@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,12 @@ from clfkit.engines.pytorch.device import (
     make_deterministic,
 )
 from clfkit.engines.pytorch.feed import Feed, Normalizer
-from clfkit.engines.pytorch.optimizing import build_optimizer, eager_step, parameter_groups
+from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups
 from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.engines.threads import choose_threads
 from clfkit.losses import build_loss
+from clfkit.models.fine_tuning import LearnsLater
 
 EVALUATION_NUMBERS = {"cpu": 80_000}
 """Inputs, or outputs where they are more, in one batch of an evaluation: as many as a processor's caches and allocator
@@ -73,7 +75,7 @@ class TorchEngine:
         self._optimizer = build_optimizer(self._setup, self.model)
         self._step = eager_step(self._optimizer)
         self._learnable = [p for p in self.model.parameters() if p.requires_grad]
-        self._decayed = parameter_groups(self._setup, self.model)[0]
+        self.start_epoch(1)
         self._average = TorchAverage(self.model, self._setup.ema) if self._setup.ema else None
         self.decisions["samples"] = "resident" if self._train.resident else "a batch at a time"
 
@@ -88,6 +90,12 @@ class TorchEngine:
         finally:
             torch.set_num_threads(threads)
             self._random.set_state(stream)
+
+    def start_epoch(self, epoch: int) -> None:
+        """See Engine. What does not learn in this epoch is not decayed either."""
+        if isinstance(self.model, LearnsLater):
+            self.model.start_epoch(epoch)
+        self._decayed = by_rate(self.model, parameter_groups(self._setup, self.model)[0])
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
@@ -135,7 +143,7 @@ class TorchEngine:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._setup.clip_norm)
         self._shrink(lr)
         for group in self._optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["lr_factor"]
         self._step()
         for parameter in self._learnable:
             parameter.grad = None
@@ -146,11 +154,12 @@ class TorchEngine:
         """The penalties that are not the optimizer's own: L1, and decay that passes the gradient by."""
         options = self._setup.optimizer.options
         if options.l1:
-            for parameter in self._decayed:
+            for parameter in chain(*self._decayed.values()):
                 if parameter.grad is not None:
                     parameter.grad.add_(parameter.sign(), alpha=options.l1)
-        if options.decoupled and options.weight_decay and self._decayed:
-            torch._foreach_mul_(self._decayed, 1 - lr * options.weight_decay)
+        if options.decoupled and options.weight_decay:
+            for factor, parameters in self._decayed.items():
+                torch._foreach_mul_(parameters, 1 - lr * factor * options.weight_decay)
 
     def _logits(self, inputs: Tensor) -> Tensor:
         if not self._bf16:

@@ -1,9 +1,9 @@
-"""Which of a module's tensors an optimizer decays, and a torch optimizer that starts at once."""
+"""Which of a module's tensors an optimizer decays, at which rate each learns, and an optimizer that starts at once."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -17,6 +17,7 @@ from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimize
 
 from clfkit.components import optimizers
 from clfkit.engines.base import EngineSetup
+from clfkit.models.fine_tuning import LearnsAtRates
 
 _PATCHING = Lock()
 NORMALISATION = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # _NormBase: batch and instance norm of any kind
@@ -43,15 +44,28 @@ def _is_vector(parameter: Tensor, module: nn.Module) -> bool:
     return parameter.ndim > 2 and parameter.numel() == max(parameter.shape) and not isinstance(module, _ConvNd)
 
 
+def by_rate(model: nn.Module, parameters: Sequence[Tensor]) -> dict[float, list[Tensor]]:
+    """Parameters of a model by the factor on the learning rate that it gives them: see LearnsAtRates."""
+    named = model.rate_factors() if isinstance(model, LearnsAtRates) else {}
+    factors = {id(parameter): named.get(name, 1.0) for name, parameter in model.named_parameters()}
+    groups: dict[float, list[Tensor]] = {}
+    for parameter in parameters:
+        groups.setdefault(factors[id(parameter)], []).append(parameter)
+    return groups
+
+
 def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of the config; an L2 penalty goes into its gradient, decoupled decay does not."""
+    """The optimizer of the config; an L2 penalty goes into its gradient, decoupled decay does not.
+
+    One group of parameters for each weight decay and factor on the learning rate, which stands in it as `lr_factor`.
+    """
     decayed, free = parameter_groups(setup, model)
     options = setup.optimizer.options
     penalty = 0.0 if options.decoupled else options.weight_decay
     groups: list[dict[str, Any]] = [
-        {"params": parameters, "weight_decay": decay}
-        for parameters, decay in ((decayed, penalty), (free, 0.0))
-        if parameters
+        {"params": parameters, "weight_decay": decay, "lr_factor": factor}
+        for together, decay in ((decayed, penalty), (free, 0.0))
+        for factor, parameters in by_rate(model, together).items()
     ]
     with _without_compiler():
         optimizer: torch.optim.Optimizer = optimizers.build(setup.optimizer, groups)

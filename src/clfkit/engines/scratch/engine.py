@@ -69,6 +69,9 @@ class ScratchEngine:
         limits: AbstractContextManager[object] = threadpool_limits(self.decisions.get("threads"), user_api="blas")
         return limits
 
+    def start_epoch(self, epoch: int) -> None:
+        """See Engine. A plan learns as a whole from the first step on."""
+
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._rule is not None, "this engine was built without train samples"
