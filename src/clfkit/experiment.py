@@ -11,22 +11,19 @@ from typing import Any, Protocol
 
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
-from clfkit.components import engines
 from clfkit.config import ExperimentConfig
-from clfkit.data.batches import Batches
 from clfkit.data.bundle import DataBundle, Part
-from clfkit.data.loading import load_bundle
 from clfkit.engines.averaging import without_moments
-from clfkit.engines.base import Engine, EngineSetup, Totals
+from clfkit.engines.base import Engine, Totals
 from clfkit.environment import differences, environment
-from clfkit.errors import ClfkitError, Interrupted, RunError, TrainingError, UsageError
+from clfkit.errors import ClfkitError, Interrupted, RunError, TrainingError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, draw_all, suitable
+from clfkit.preparation import Parts, read_data
 from clfkit.resuming import how_far, refuse_changes, same_moments
 from clfkit.run import RunDirectory
-from clfkit.schedules import build_schedule
 from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trainer import Observer, Trainer
 
@@ -111,28 +108,11 @@ class _Session:
         cls, config: ExperimentConfig, run: RunDirectory, listener: Listener, clock: Stopwatch, *, fresh: bool = True
     ) -> _Session:
         """Load the data and build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
-        bundle = load_bundle(config.data, config.data_seed)
-        if not len(bundle.valid) and config.needs_valid:
-            keys = ", ".join(f"train.{key}" for key in config.needs_valid)
-            raise UsageError(f"{keys}: needs a valid split, and there is none; data.split.valid sets its share")
-        train = config.train
-        batches = Batches.of(
-            len(bundle.train), train.batch_size, config.seed, sampling=train.sampling, labels=bundle.train.labels
-        )
-        counts = bundle.train.counts(len(bundle.spec.classes))
-        setup = EngineSetup.of(
-            train, spec=bundle.spec, model=config.model, train=bundle.train, class_counts=counts, seed=config.seed,
-            batch_size=batches.batch_size, fresh=fresh,
-        )  # fmt: skip
-        engine: Engine = engines.build(config.engine, setup)
-        memory = RunMemory(run, config, bundle, tuple(map(int, counts)))
-        clock.watch(engine, memory)
-        rate: float = train.optimizer.options.lr  # type: ignore[attr-defined]
-        trainer = Trainer(
-            engine=engine, batches=batches, valid=bundle.valid, options=train, lr=rate, seed=config.seed,
-            schedule=build_schedule(train.schedule), memory=memory, observer=FirstStep(listener, clock),
-        )  # fmt: skip
-        return cls(config, run, listener, bundle, engine, trainer, memory, clock)
+        parts = Parts.of(config, read_data(config), fresh=fresh)
+        memory = RunMemory(run, config, parts.bundle, tuple(map(int, parts.counts)))
+        clock.watch(parts.engine, memory)
+        trainer = parts.trainer(memory, FirstStep(listener, clock))
+        return cls(config, run, listener, parts.bundle, parts.engine, trainer, memory, clock)
 
     def begin(self) -> None:
         """Write down what a run starts with."""

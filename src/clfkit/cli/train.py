@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    context: typer.Context,
     config: Annotated[
         Path | None, typer.Argument(metavar="CONFIG", help="YAML file of the experiment.", show_default=False)
     ] = None,
@@ -39,6 +40,13 @@ def train(
         str | None, typer.Option(metavar="ID", help="Name of the run's folder; by default the time.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Resume although options have changed.")] = False,
+    find_lr: Annotated[
+        bool,
+        typer.Option(
+            "--find-lr",
+            help="Train nothing: look for a learning rate, and draw find-lr.png into this folder or --out.",
+        ),
+    ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Print where the time of a training step goes.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -46,6 +54,12 @@ def train(
 ) -> None:
     """Train, evaluate and draw the experiment of a YAML file."""
     wanted = _config(config, overrides, resume)
+    if find_lr:
+        of_a_run = {"--resume": resume is not None, "--run-id": run_id, "--force": force, "--profile": profile}
+        _find_lr(
+            wanted, [option for option, given in of_a_run.items() if given], _given(context, "out"), quiet, as_json
+        )
+        return
     from clfkit import experiment
     from clfkit.profiling import Profile
     from clfkit.progress import listener
@@ -74,6 +88,26 @@ def train(
         _summarise(run)
     if isinstance(clock, Profile):
         _show_profile(clock)
+
+
+def _given(context: typer.Context, name: str) -> Path | None:
+    """A path, if it was typed and is not the default."""
+    source = context.get_parameter_source(name)
+    typed: Path | None = None if source is None or source.name == "DEFAULT" else context.params[name]
+    return typed
+
+
+def _find_lr(
+    config: ExperimentConfig | None, unfit: list[str], folder: Path | None, quiet: bool, as_json: bool
+) -> None:
+    """Raises UsageError for options that only a run has: `unfit`."""
+    if config is None or unfit:
+        raise UsageError(
+            f"--find-lr tests a fresh model and keeps no run, so it does not go with {' and '.join(unfit)}"
+        )
+    from clfkit.cli.find_lr import find_rate_of
+
+    find_rate_of(config, folder or Path(), quiet=quiet, as_json=as_json)  # as with comparisons: it is no run's figure
 
 
 def _how_to_continue(run: RunDirectory | None, plugins: list[Path]) -> str:

@@ -1,0 +1,65 @@
+"""clfkit train --find-lr: a learning rate for an experiment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from clfkit.cli.terminal import say
+from clfkit.errors import TrainingError
+from clfkit.storage import changing
+
+if TYPE_CHECKING:
+    from clfkit.config import ExperimentConfig
+    from clfkit.range_test import RangeTest
+
+OPTION = "train.optimizer.lr"
+
+
+def find_rate_of(config: ExperimentConfig, folder: Path, *, quiet: bool, as_json: bool) -> None:
+    """Test, draw find-lr.png and .svg into the folder, and say which rate to take.
+
+    Raises TrainingError when no rate lowered the loss.
+    """
+    from clfkit.history import TrainState
+    from clfkit.plots import FORMATS, save
+    from clfkit.plots.range_test import draw_range_test
+    from clfkit.progress import listener
+    from clfkit.range_test import STEPS, find_rate
+
+    watch = listener(quiet)
+    watch.on_start(TrainState(), STEPS, 1, 1)
+    try:
+        test = find_rate(config, watch.on_step)
+    finally:
+        watch.on_stop()
+    figure = draw_range_test(test, config.name)
+    with changing(folder, "make"):
+        folder.mkdir(parents=True, exist_ok=True)
+    written = [save(figure, folder / f"find-lr.{suffix}") for suffix in FORMATS]
+    if as_json:
+        typer.echo(json.dumps(_result(test, written)))
+    elif not quiet:
+        say("\n".join(map(str, written)))
+    if test.suggestion is None:
+        raise TrainingError(
+            f"no learning rate lowered the loss by more than batches differ, in {len(test.losses)} steps; "
+            f"{OPTION} stays at {test.current:g}"
+        )
+    if not as_json:
+        say(f"--set {OPTION}={test.suggestion:g}    (now {test.current:g})")
+
+
+def _result(test: RangeTest, written: list[Path]) -> dict[str, object]:
+    """What `--json` prints."""
+    return {
+        "suggestion": test.suggestion,
+        "current": test.current,
+        "rates": test.rates.tolist(),
+        "losses": test.losses.tolist(),
+        "smoothed": test.smoothed.tolist(),
+        "figures": list(map(str, written)),
+    }

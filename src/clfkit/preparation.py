@@ -1,0 +1,63 @@
+"""What training needs, made from a config: samples, batches, engine, trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clfkit.components import engines
+from clfkit.config import ExperimentConfig
+from clfkit.data.batches import Batches
+from clfkit.data.bundle import DataBundle, IndexArray
+from clfkit.data.loading import load_bundle
+from clfkit.engines.base import Engine, EngineSetup
+from clfkit.errors import UsageError
+from clfkit.schedules import build_schedule
+from clfkit.trainer import Memory, Observer, Trainer
+
+
+def read_data(config: ExperimentConfig) -> DataBundle:
+    """The samples of an experiment. Raises UsageError where its options need a valid split and there is none."""
+    bundle = load_bundle(config.data, config.data_seed)
+    if not len(bundle.valid) and config.needs_valid:
+        keys = ", ".join(f"train.{key}" for key in config.needs_valid)
+        raise UsageError(f"{keys}: needs a valid split, and there is none; data.split.valid sets its share")
+    return bundle
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts that an experiment is trained with. counts: train samples of each class."""
+
+    config: ExperimentConfig
+    bundle: DataBundle
+    counts: IndexArray
+    batches: Batches
+    engine: Engine
+
+    @classmethod
+    def of(cls, config: ExperimentConfig, bundle: DataBundle, *, fresh: bool = True) -> Parts:
+        """Build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
+        train = config.train
+        batches = Batches.of(
+            len(bundle.train), train.batch_size, config.seed, sampling=train.sampling, labels=bundle.train.labels
+        )
+        counts = bundle.train.counts(len(bundle.spec.classes))
+        setup = EngineSetup.of(
+            train, spec=bundle.spec, model=config.model, train=bundle.train, class_counts=counts, seed=config.seed,
+            batch_size=batches.batch_size, fresh=fresh,
+        )  # fmt: skip
+        return cls(config, bundle, counts, batches, engines.build(config.engine, setup))
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that the schedule multiplies."""
+        rate: float = self.config.train.optimizer.options.lr  # type: ignore[attr-defined]
+        return rate
+
+    def trainer(self, memory: Memory, observer: Observer) -> Trainer:
+        """A trainer that stands at the beginning."""
+        return Trainer(
+            engine=self.engine, batches=self.batches, valid=self.bundle.valid, options=self.config.train, lr=self.rate,
+            seed=self.config.seed, schedule=build_schedule(self.config.train.schedule), memory=memory,
+            observer=observer,
+        )  # fmt: skip

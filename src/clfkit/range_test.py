@@ -1,0 +1,108 @@
+"""The learning-rate range test: the loss while the rate grows from nothing to too much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from clfkit import rng
+from clfkit.config import ExperimentConfig
+from clfkit.data.batches import Batches
+from clfkit.data.bundle import IndexArray
+from clfkit.preparation import Parts, read_data
+
+LOWEST, HIGHEST = 1e-6, 10.0
+STEPS = 200
+"""Steps from the lowest rate to the highest, 28 to a power of ten."""
+QUIET = 28
+"""Steps at the beginning, at rates that change nothing yet: their losses differ by the batches alone."""
+WIDTH = 4.0
+"""Standard deviation of the smoothing, in steps."""
+EXPLODED = 2.0
+"""How many times the loss of the beginning, in the mean of five steps, ends the test."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """Loss against learning rate; arrays of shape (steps,).
+
+    losses: of each train batch, before it was learned from. smoothed: the same without the noise of batches.
+    suggestion: the rate to train with; None where no rate lowered the loss by more than that noise.
+    current: the rate that the config has.
+    """
+
+    rates: Floats
+    losses: Floats
+    smoothed: Floats
+    suggestion: float | None
+    current: float
+
+
+def find_rate(config: ExperimentConfig, on_step: Callable[[int], None] = lambda step: None) -> RangeTest:
+    """Train a fresh model on the train split, one step at each rate, until the loss explodes.
+
+    Everything but the rate is the experiment's own; its schedule is left aside. Nothing is written, and the result is
+    a function of the config alone (Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3).
+    on_step: called after each step with the number of those done, STEPS at most.
+    """
+    parts = Parts.of(config, read_data(config))
+    rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+    losses: list[float] = []
+    with parts.engine.at_work():
+        for step, (epoch, indices) in zip(range(STEPS), _endless(parts.batches), strict=False):
+            keys = rng.key(config.seed, "step", step), rng.key(config.seed, "epoch", epoch)
+            result = parts.engine.train_step(indices, float(rates[step]), *keys)
+            loss = parts.engine.read([result]).mean_loss
+            on_step(step + 1)
+            if not np.isfinite(loss):
+                break
+            losses.append(loss)
+            if len(losses) > QUIET and np.mean(losses[-5:]) > EXPLODED * np.mean(losses[:QUIET]):
+                break
+    return judge(rates[: len(losses)], np.array(losses), parts.rate)
+
+
+def judge(rates: Floats, losses: Floats, current: float) -> RangeTest:
+    """What finite losses at rising rates, both (steps,), say about the rate to train with.
+
+    It is the rate at which the smoothed loss falls fastest with the logarithm of the rate, before its minimum: the
+    network learns most from a step there, and the minimum, several times further up, is where steps begin to undo each
+    other. A tenth of the rate at the minimum, the other usual rule, depends on how the test goes on behind the steepest
+    place, and came out too small for plain gradient descent.
+    """
+    if len(losses) <= QUIET:
+        return RangeTest(rates, losses, losses, None, current)
+    beginning = losses[:QUIET]
+    # A loss that explodes would else reach back over its neighbours.
+    smoothed = _smooth(np.minimum(losses, EXPLODED * beginning.mean()))
+    lowest = int(smoothed.argmin())
+    suggestion = None
+    if beginning.mean() - smoothed[lowest] > beginning.std():
+        steepest = int(np.gradient(smoothed)[: lowest + 1].argmin())
+        suggestion = float(f"{rates[steepest]:.2g}")
+    return RangeTest(rates, losses, smoothed, suggestion, current)
+
+
+def _smooth(losses: Floats) -> Floats:
+    """Means of neighbours, weighted by a Gaussian of `WIDTH` steps.
+
+    A running mean, as it is usual here, lags behind, which moves the whole curve to higher rates.
+    """
+    at = np.arange(len(losses))
+    weights = np.exp(-0.5 * ((at[:, None] - at) / WIDTH) ** 2)
+    smoothed: Floats = weights @ losses / weights.sum(axis=1)
+    return smoothed
+
+
+def _endless(batches: Batches) -> Iterator[tuple[int, IndexArray]]:
+    """(epoch, indices) of batch after batch, epoch after epoch."""
+    epoch = 0
+    while True:
+        for _, indices in batches.epoch(epoch):
+            yield epoch, indices
+        epoch += 1
