@@ -34,3 +34,19 @@ def test_every_epoch_by_default() -> None:
     for epoch in (1, 2, 3):
         lines.on_epoch_end(record(epoch), best=epoch == 2)
     assert [line.endswith("best") for line in stream.getvalue().splitlines()] == [False, True, False]
+
+
+@pytest.mark.parametrize("kind", [Lines, Bar])
+def test_long_work_before_training(kind: type[Lines], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clfkit.progress.SECONDS_BETWEEN_REPORTS", 0.0)
+    monkeypatch.setattr("clfkit.progress.SECONDS_BETWEEN_LINES", 0.0)
+    stream = io.StringIO()
+    listener = kind(stream)
+    for what in ("scanning", "decoding"):
+        for done in range(3):
+            listener.on_work(what, done * 1000, 2000)
+        listener.on_work_end()
+    text = stream.getvalue()
+    assert "scanning" in text
+    assert "decoding" in text
+    assert "of 2,000" in text

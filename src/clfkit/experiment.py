@@ -22,17 +22,15 @@ from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, draw_all, suitable
 from clfkit.preparation import Parts, read_data
+from clfkit.reporting import Audience, heard_by
 from clfkit.resuming import how_far, refuse_changes, same_moments
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trainer import Observer, Trainer
 
 
-class Listener(Observer, Protocol):
+class Listener(Observer, Audience, Protocol):
     """Whoever is told how a run goes: a terminal, a log, nobody."""
-
-    def say(self, message: str) -> None:
-        """One line of news."""
 
     def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
         """Before the first of `steps` in so many epochs; `state` says what is done already when a run is resumed."""
@@ -108,7 +106,9 @@ class _Session:
         cls, config: ExperimentConfig, run: RunDirectory, listener: Listener, clock: Stopwatch, *, fresh: bool = True
     ) -> _Session:
         """Load the data and build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
-        parts = Parts.of(config, read_data(config), fresh=fresh)
+        with heard_by(listener):
+            bundle = read_data(config)
+        parts = Parts.of(config, bundle, fresh=fresh)
         memory = RunMemory(run, config, parts.bundle, tuple(map(int, parts.counts)))
         clock.watch(parts.engine, memory)
         trainer = parts.trainer(memory, FirstStep(listener, clock))

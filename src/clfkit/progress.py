@@ -13,13 +13,21 @@ if TYPE_CHECKING:
 
 
 BAR_FORMAT = "{desc}  {percentage:3.0f}% |{bar:16}| {rate_fmt}, {remaining} left{postfix}"
+WORK_FORMAT = "{desc}  {percentage:3.0f}% |{bar:16}| {n:,} of {total:,}, {rate_fmt}, {remaining} left"
 SECONDS_BETWEEN_LINES = 0.5
+SECONDS_BETWEEN_REPORTS = 5.0
 
 
 class Quiet:
     """Says nothing."""
 
     def say(self, message: str) -> None:
+        """Nothing."""
+
+    def on_work(self, what: str, done: int, total: int) -> None:
+        """Nothing."""
+
+    def on_work_end(self) -> None:
         """Nothing."""
 
     def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
@@ -46,10 +54,24 @@ class Lines(Quiet):
         self.epochs = 0
         self.log_every = 1
         self.seconds = 0.0
+        self._report_at: float | None = None
 
     def say(self, message: str) -> None:
         """One line."""
         print(message, file=self.stream, flush=True)
+
+    def on_work(self, what: str, done: int, total: int) -> None:
+        """A line every few seconds; work that takes less than that is not spoken of."""
+        now = time.monotonic()
+        if self._report_at is None:
+            self._report_at = now
+        elif now - self._report_at >= SECONDS_BETWEEN_REPORTS:
+            self.say(f"{what}: {done:,} of {total:,}")
+            self._report_at = now
+
+    def on_work_end(self) -> None:
+        """The next work has its own clock."""
+        self._report_at = None
 
     def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
         """Remember how many epochs there will be, and how often to speak."""
@@ -85,6 +107,21 @@ class Bar(Lines):
             super().say(message)
         else:
             self._bar.write(message, file=self.stream)
+
+    def on_work(self, what: str, done: int, total: int) -> None:
+        """A bar of its own for this work."""
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(
+                total=total, unit="", file=self.stream, dynamic_ncols=True, leave=False, desc=what, mininterval=0.1,
+                delay=SECONDS_BETWEEN_LINES, bar_format=WORK_FORMAT,
+            )  # fmt: skip
+        self._bar.update(done - self._bar.n)
+
+    def on_work_end(self) -> None:
+        """Close its bar."""
+        self.on_stop()
 
     def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
         """Open the bar."""

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import ClassMap, DataSpec, ImageFormat, IndexArray, Inputs, Split
+from clfkit.data.cache import load_images
 from clfkit.data.csv_columns import code_columns
 from clfkit.data.csv_files import CsvTable, read_csv
-from clfkit.data.images import entries, find_images, is_image, load_images
+from clfkit.data.images import entries, find_images, is_image
 from clfkit.data.labelling import ordered
 from clfkit.data.matching import features_of, known_columns
 from clfkit.data.npz_files import class_names, numbers, read_inputs, read_pair

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ImageFormat, IndexArray, Inputs
+from clfkit.data.bundle import ImageFormat, IndexArray
 from clfkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -107,25 +107,43 @@ def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = 
     raise DataError(f"{path}: {reason}")
 
 
-def decode_many(paths: Sequence[Path], image_format: ImageFormat) -> PixelArray:
+def decode_many(
+    paths: Sequence[Path], image_format: ImageFormat, progress: Callable[[], object] = lambda: None
+) -> PixelArray:
     """Image files as one array uint8 (N, channels, height, width), decoded by several threads.
 
+    progress: called for every image that is there.
     Raises DataError naming the first file that cannot be read.
     """
-    return decode_each(len(paths), lambda position: decode_image(paths[position], image_format), image_format)
+    return decode_each(len(paths), lambda position: decode_image(paths[position], image_format), image_format, progress)
 
 
-def decode_each(count: int, decode: Callable[[int], PixelArray], image_format: ImageFormat) -> PixelArray:
+def decode_each(
+    count: int,
+    decode: Callable[[int], PixelArray],
+    image_format: ImageFormat,
+    progress: Callable[[], object] = lambda: None,
+) -> PixelArray:
     """What `decode` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
     pixels = np.empty((count, *shape_of(image_format)), np.uint8)
-
-    def place(position: int) -> None:
-        pixels[position] = decode(position)
-
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(place, range(count)):
-            pass
+        for _ in decode_into(pixels, range(count), decode, pool):
+            progress()
     return pixels
+
+
+def decode_into(
+    pixels: PixelArray, rows: Iterable[int], decode: Callable[[int], PixelArray], pool: ThreadPoolExecutor
+) -> Iterator[None]:
+    """Put what `decode` makes of each row into `pixels[row]`; the threads of `pool` begin at once. Yields for each.
+
+    The iterator raises what `decode` raised for the first of the rows that failed.
+    """
+
+    def place(row: int) -> None:
+        pixels[row] = decode(row)
+
+    return pool.map(place, rows)
 
 
 def shape_of(image_format: ImageFormat) -> tuple[int, int, int]:
@@ -151,16 +169,21 @@ class ImageFiles:
         return np.dtype(np.uint8)
 
     @cached_property
-    def marks(self) -> IndexArray:
-        """Size in bytes and time of change in ns of each file (N, 2): cheap signs that it is another one.
+    def stats(self) -> IndexArray:
+        """Size in bytes, time of change and time of the entry's change, in ns, of each file: (N, 3).
 
         Raises DataError for a missing file.
         """
         try:
             found = [path.stat() for path in self.paths]
-            return np.array([(stat.st_size, stat.st_mtime_ns) for stat in found], np.int64).reshape(-1, 2)
         except OSError as error:
             raise DataError(f"{error.filename}: {error.strerror}") from None
+        return np.array([(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found], np.int64).reshape(-1, 3)
+
+    @property
+    def marks(self) -> IndexArray:
+        """Size in bytes and time of change in ns of each file (N, 2): cheap signs that it is another one."""
+        return self.stats[:, :2]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -168,13 +191,6 @@ class ImageFiles:
     def __getitem__(self, indices: IndexArray) -> PixelArray:
         """The pixels of the files at `indices`. Raises DataError naming a file that cannot be read."""
         return decode_many([self.paths[index] for index in np.arange(len(self))[indices]], self.format)
-
-
-def load_images(paths: Sequence[Path], image_format: ImageFormat, megabytes: int) -> Inputs:
-    """The images as one array if that takes no more than `megabytes`, else as files decoded on access."""
-    if fits(len(paths), image_format, megabytes):
-        return decode_many(paths, image_format)
-    return ImageFiles(tuple(paths), image_format)
 
 
 def fits(count: int, image_format: ImageFormat, megabytes: int) -> bool:

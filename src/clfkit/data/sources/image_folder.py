@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset, ImageFormat, Part
+from clfkit.data.cache import CacheFolder, load_images
 from clfkit.data.csv_files import read_csv
-from clfkit.data.images import entries, find_images, load_images
+from clfkit.data.images import entries, find_images
 from clfkit.data.labelling import PART_NAMES, label_samples, part_named
 from clfkit.errors import DataError
 from clfkit.options import one_of
@@ -34,6 +35,8 @@ def image_folder(
     resize: Literal["crop", "stretch"] = "crop",
     csv: str | None = None,
     memory: PositiveInt = 2048,
+    cache: Annotated[str, Field(min_length=1)] = "auto",
+    cache_limit: PositiveFloat = 20.0,
 ) -> Dataset:
     """Image files below one folder, uint8 (N, channels, height, width).
 
@@ -53,7 +56,9 @@ def image_folder(
         channels: 3 for colour, 1 for grey.
         resize: crop (the shorter side is fitted, the longer one cut evenly) or stretch.
         csv: CSV file, relative to root, whose paths are relative to root too.
-        memory: megabytes up to which all images are decoded once and kept; beyond, each is decoded when needed.
+        memory: megabytes up to which all decoded images are held in memory; beyond, batches are read when needed.
+        cache: folder for decoded images, which later epochs and runs read; auto for the user's own, off for none.
+        cache_limit: gigabytes that they may take; beyond, images are decoded in every epoch.
     """
     folder = Path(root)
     if not folder.is_dir():
@@ -63,7 +68,8 @@ def image_folder(
     image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
     classes, labels, given = label_samples(found.names, found.parts, f"data.root: {root}")
     ids = np.array([path.relative_to(folder).as_posix() for path in found.paths])
-    inputs = load_images(found.paths, image_format, memory)
+    kept_in = CacheFolder.of(cache, cache_limit, folder, csv, image_format)
+    inputs = load_images(found.paths, image_format, memory, kept_in)
     return Dataset(inputs, labels, classes, "image", ids=ids, given=given, image=image_format)
 
 

@@ -1,0 +1,132 @@
+"""Decoded images on the disk, so that every image file is decoded once, not once an epoch or once a run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from clfkit.data.bundle import ImageFormat, IndexArray, Inputs
+from clfkit.data.images import MEGABYTE, ImageFiles, PixelArray, decode_many, fits, shape_of
+from clfkit.data.pixel_files import PixelFile, row_ids
+from clfkit.reporting import say, work
+
+GIGABYTE = 1000 * MEGABYTE
+SPARE_BYTES = GIGABYTE  # free space that a cache leaves to others
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """The folder for the decoded images of one dataset in one format, and how many gigabytes they may take."""
+
+    path: Path
+    limit: float
+
+    @classmethod
+    def of(cls, where: str, limit: float, root: Path, csv: str | None, image_format: ImageFormat) -> CacheFolder | None:
+        """The folder below `where`: `auto` is the user's folder for caches; None for `off`."""
+        if where == "off":
+            return None
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clfkit"
+        real = os.path.realpath(root)
+        about = hashlib.sha256("\0".join((real, csv or "", image_format.model_dump_json())).encode()).hexdigest()
+        name = re.sub(r"[^\w.-]+", "_", Path(real).name)[:40]
+        return cls((home if where == "auto" else Path(where)) / f"{name}-{about[:12]}", limit)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """The folder for this process alone; says so when another one is waited for. Raises OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"waiting for another run that decodes the same images into {self.path}")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def load_images(
+    paths: Sequence[Path], image_format: ImageFormat, megabytes: int, folder: CacheFolder | None = None
+) -> Inputs:
+    """Images as one array if they take no more than `megabytes`, else as inputs that are read when they are asked for.
+
+    folder: where they are cached, if anywhere. Raises DataError naming a file that cannot be read.
+    """
+    files = ImageFiles(tuple(paths), image_format)
+    cached = load_cached(files, folder, megabytes) if folder else None
+    if cached is not None:
+        return cached
+    if not fits(len(files), files.format, megabytes):
+        return files
+    with work("decoding images", len(files)) as progress:
+        return decode_many(files.paths, image_format, progress.advance)
+
+
+def load_cached(files: ImageFiles, folder: CacheFolder, megabytes: int) -> Inputs | None:
+    """The images from the cache, where those that it lacks are put first; None where there can be no cache.
+
+    One array up to `megabytes`, beyond that `CachedImages`. What stands in the way of a cache (the limit, a full
+    disk, a folder that cannot be written) is said, and is no error. Raises DataError naming a file that cannot be read.
+    """
+    size = int(np.prod(files.shape))
+    if size > folder.limit * GIGABYTE:
+        say(f"note: decoded images take {_shown(size)}, more than data.cache_limit ({folder.limit:g} GB): not cached")
+        return None
+    resident = fits(len(files), files.format, megabytes)
+    kept = PixelFile(folder.path, row_ids(files), shape_of(files.format))
+    try:
+        with folder.held():
+            if missing := kept.missing(check=resident):
+                free = shutil.disk_usage(folder.path).free + kept.occupied
+                if size + SPARE_BYTES > free:
+                    say(f"note: {folder.path} has {_shown(free)} free, decoded images take {_shown(size)}: not cached")
+                    return None
+                kept.fill(files, missing)
+            say(f"decoded images: {_shown(size)} in {folder.path}")
+            kept.remove_others()
+            pixels = kept.pixels()
+    except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
+        say(f"note: images are not cached in {folder.path}: {getattr(error, 'strerror', None) or error}")
+        return None
+    return np.array(pixels) if resident else CachedImages(pixels, files.marks)
+
+
+@dataclass(frozen=True)
+class CachedImages:
+    """Decoded images in a file that is mapped into memory: batches are gathered from it, processes share its pages."""
+
+    pixels: PixelArray
+    marks: IndexArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, channels, height, width)."""
+        return self.pixels.shape
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """uint8."""
+        return self.pixels.dtype
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, indices: IndexArray) -> PixelArray:
+        return self.pixels[indices]
+
+
+def _shown(size: int) -> str:
+    """Bytes in megabytes or gigabytes."""
+    return f"{size / GIGABYTE:.1f} GB" if size >= GIGABYTE else f"{max(1, round(size / MEGABYTE))} MB"

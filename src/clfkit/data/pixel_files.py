@@ -1,0 +1,221 @@
+"""Decoded images of one set of files in one file, written so that no kill and no power cut spoils it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from clfkit.data.bundle import IndexArray
+from clfkit.data.images import MEGABYTE, THREADS, ImageFiles, PixelArray, decode_image, decode_into
+from clfkit.reporting import Work, work
+from clfkit.storage import flush_folder, write_through
+
+VERSION = 1  # of the files and of what is done to an image; with another one every image is decoded anew
+CHUNK_BYTES = 16 * MEGABYTE  # what is written, flushed and recorded at once, and lost by a kill at most
+CHUNK_IMAGES = 1024
+
+RowIds = npt.NDArray[np.uint64]
+
+
+def row_ids(files: ImageFiles) -> RowIds:
+    """128 bits (N, 2) for each image: of its path, size, times of change, format, and the version that decodes it.
+
+    Raises DataError for a missing file.
+    """
+    transform = f"{VERSION}\0{importlib.metadata.version('pillow')}\0{files.format.model_dump_json()}"
+    start = hashlib.blake2b(transform.encode(), digest_size=16)
+    ids = bytearray()
+    for path, stat in zip(files.paths, files.stats, strict=True):
+        digest = start.copy()
+        digest.update(os.fsencode(path.absolute()) + b"\0" + stat.tobytes())
+        ids += digest.digest()
+    return np.frombuffer(bytes(ids), np.uint64).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class PixelFile:
+    """The decoded images of one set of files: pixels, the id of each row, and a journal of the chunks that are there.
+
+    A chunk is recorded, with its checksum, after its pixels have reached the disk. So whatever kills a process or a
+    machine, what the journal says is there, and a record that is cut short counts for nothing.
+    """
+
+    folder: Path
+    ids: RowIds
+    shape: tuple[int, int, int]
+
+    @cached_property
+    def key(self) -> str:
+        """Of the ids of all rows in their order."""
+        return hashlib.sha256(self.ids.tobytes()).hexdigest()[:32]
+
+    def file(self, kind: str) -> Path:
+        """Its file of pixels, ids or journal."""
+        return self.folder / f"{self.key}.{kind}"
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one image."""
+        return int(np.prod(self.shape))
+
+    @property
+    def chunk_rows(self) -> int:
+        """Images in every chunk but the last."""
+        return max(1, min(CHUNK_IMAGES, CHUNK_BYTES // self.row_bytes))
+
+    @property
+    def occupied(self) -> int:
+        """Bytes that its pixels take on the disk already."""
+        try:
+            return getattr(self.file("pixels").stat(), "st_blocks", 0) * 512
+        except FileNotFoundError:
+            return 0
+
+    def rows(self, chunk: int) -> range:
+        """The rows of a chunk."""
+        return range(chunk * self.chunk_rows, min((chunk + 1) * self.chunk_rows, len(self.ids)))
+
+    def journal(self) -> dict[int, int]:
+        """Chunk → checksum of its pixels; nothing where the file of pixels is not whole."""
+        try:
+            if self.file("pixels").stat().st_size != len(self.ids) * self.row_bytes:
+                return {}
+            text = self.file("journal").read_bytes()
+        except FileNotFoundError:
+            return {}
+        records = re.findall(rb"^(\d{1,9}) ([0-9a-f]{8})\n", text, re.MULTILINE)
+        return {int(chunk): int(checksum, 16) for chunk, checksum in records}
+
+    def missing(self, *, check: bool) -> list[int]:
+        """Chunks that are not there. check: read the others too, and count out those that are not what was written.
+
+        A cache that is not complete was interrupted, and is always checked.
+        """
+        journal, chunks = self.journal(), range(-(-len(self.ids) // self.chunk_rows))
+        if not check and all(chunk in journal for chunk in chunks):
+            return []
+        pixels = self.pixels() if journal else None
+        return [
+            chunk
+            for chunk in chunks
+            if pixels is None
+            or chunk not in journal
+            or zlib.crc32(pixels[_slice(self.rows(chunk))].data) != journal[chunk]
+        ]
+
+    def pixels(self) -> PixelArray:
+        """All rows (N, channels, height, width), mapped into memory, to be read only. Raises OSError."""
+        return np.asarray(np.memmap(self.file("pixels"), np.uint8, "r", shape=(len(self.ids), *self.shape)))
+
+    def fill(self, files: ImageFiles, missing: Sequence[int]) -> None:
+        """Put the images of these chunks there: those that an older set holds are copied, the others decoded.
+
+        Raises OSError, and DataError naming a file that cannot be read; what is recorded by then stays.
+        """
+        write_through(self.file("ids"), self.ids.tobytes())
+        with self.file("pixels").open("ab") as file:
+            file.truncate(len(self.ids) * self.row_bytes)
+        with (
+            self.file("pixels").open("r+b") as target,
+            self.file("journal").open("ab") as journal,
+            ThreadPoolExecutor(THREADS) as pool,
+            work("decoding images", sum(len(self.rows(chunk)) for chunk in missing)) as progress,
+        ):
+            _append(journal, b"\n")  # ends a record that was cut short
+            flush_folder(self.folder)
+            try:
+                for chunk, pixels in self._decoded(files, missing, pool, progress):
+                    target.seek(self.rows(chunk).start * self.row_bytes)
+                    _append(target, pixels.data)
+                    _append(journal, b"%d %08x\n" % (chunk, zlib.crc32(pixels.data)))
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _decoded(
+        self, files: ImageFiles, missing: Sequence[int], pool: ThreadPoolExecutor, progress: Work
+    ) -> Iterator[tuple[int, PixelArray]]:
+        """Chunks with their pixels. The threads work at the next one while the last one is written."""
+        sets = [_Lookup(other) for other in self.others()]
+
+        def begin(chunk: int) -> tuple[int, PixelArray, Iterator[None]]:
+            rows = _slice(self.rows(chunk))
+            pixels = np.empty((rows.stop - rows.start, *self.shape), np.uint8)
+            new = np.arange(len(pixels))
+            for lookup in sets:
+                new = lookup.copy_to(pixels, new, self.ids[rows])
+            progress.advance(len(pixels) - len(new))
+            paths = files.paths[rows]
+            return chunk, pixels, decode_into(pixels, new, lambda row: decode_image(paths[row], files.format), pool)
+
+        ahead = begin(missing[0])
+        for following in (*missing[1:], None):
+            chunk, pixels, decoding = ahead
+            if following is not None:
+                ahead = begin(following)
+            for _ in decoding:
+                progress.advance()
+            yield chunk, pixels
+
+    def others(self) -> list[PixelFile]:
+        """Other sets in the same folder: of the same dataset before files came, went or changed."""
+        found = []
+        for file in self.folder.glob("*.ids"):
+            ids = np.frombuffer(file.read_bytes()[: file.stat().st_size // 16 * 16], np.uint64).reshape(-1, 2)
+            other = PixelFile(self.folder, ids, self.shape)
+            if file.stem == other.key != self.key:
+                found.append(other)
+        return found
+
+    def remove_others(self) -> None:
+        """Remove whatever else was kept for this dataset; a process that has it open may go on with it."""
+        for kind in ("journal", "pixels", "ids"):
+            for file in self.folder.glob(f"*.{kind}"):
+                if file.stem != self.key:
+                    with contextlib.suppress(OSError):  # Windows keeps what is open
+                        file.unlink()
+
+
+class _Lookup:
+    """Finds rows of an older set by their ids."""
+
+    def __init__(self, kept: PixelFile) -> None:
+        lost = set(kept.missing(check=True))
+        there = np.repeat([chunk not in lost for chunk in range(-(-len(kept.ids) // kept.chunk_rows))], kept.chunk_rows)
+        rows = np.flatnonzero(there[: len(kept.ids)])
+        self._rows = rows[np.argsort(kept.ids[rows, 0])]
+        self._ids = kept.ids[self._rows]
+        self._pixels = kept.pixels() if len(rows) else None
+
+    def copy_to(self, pixels: PixelArray, wanted: IndexArray, ids: RowIds) -> IndexArray:
+        """Copy what is here of the rows `wanted`, of a chunk with these ids, to `pixels`; returns the rows left."""
+        if self._pixels is None or not len(wanted):
+            return wanted
+        at = np.minimum(np.searchsorted(self._ids[:, 0], ids[wanted, 0]), len(self._ids) - 1)
+        same = (self._ids[at] == ids[wanted]).all(axis=1)
+        pixels[wanted[same]] = self._pixels[self._rows[at[same]]]
+        left: IndexArray = wanted[~same]
+        return left
+
+
+def _slice(rows: range) -> slice:
+    return slice(rows.start, rows.stop)
+
+
+def _append(file: BinaryIO, content: bytes | memoryview) -> None:
+    """Write and wait until it is on the disk."""
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,248 @@
+"""Images are decoded once: the same pixels from memory, cache and stream, whatever happened in between."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from PIL import Image
+
+from clfkit.components import datasets
+from clfkit.data.bundle import DataBundle, Dataset
+from clfkit.data.cache import CachedImages
+from clfkit.data.images import ImageFiles, decode_image
+from clfkit.data.loading import Selection, load_bundle
+from clfkit.errors import DataError
+from clfkit.progress import Quiet
+from clfkit.reporting import heard_by
+
+COUNT, SIDE = 24, 160  # 1.8 MB decoded: more than data.memory, 1 MB
+
+
+class News(Quiet):
+    """Collects what is said."""
+
+    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
+        self.lines: list[str] = []
+        self.work: list[tuple[str, int, int]] = []
+        self.then = then
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+        self.then()
+
+    def on_work(self, what: str, done: int, total: int) -> None:
+        self.work.append((what, done, total))
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clfkit.data.pixel_files.CHUNK_IMAGES", 5)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes of small JPEG files that differ."""
+    root, rng = tmp_path / "photos", np.random.default_rng(0)
+    for number in range(COUNT):
+        file = root / ("cat" if number % 2 else "dog") / f"{number:02}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 11, 3), np.uint8)).save(file)
+    return root
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that are decoded from now on."""
+    names: list[str] = []
+
+    def decode(path: Path, *rest: object) -> object:
+        names.append(path.name)
+        return decode_image(path, *rest)  # type: ignore[arg-type]
+
+    for module in ("images", "pixel_files"):
+        monkeypatch.setattr(f"clfkit.data.{module}.decode_image", decode)
+    return names
+
+
+def read(root: Path, **options: object) -> Dataset:
+    data = datasets.parse({"name": "image_folder", "root": str(root), "size": SIDE, "memory": 1, **options})
+    return datasets.build(data, 0)  # type: ignore[no-any-return]
+
+
+def pixels(dataset: Dataset) -> np.ndarray:
+    return np.asarray(dataset.inputs[np.arange(len(dataset.labels))])
+
+
+def bundle(root: Path, **options: object) -> DataBundle:
+    return load_bundle(datasets.parse({"name": "image_folder", "root": str(root), "size": SIDE, **options}), seed=0)
+
+
+def heard(action: Callable[[], object]) -> list[str]:
+    news = News()
+    with heard_by(news):
+        action()
+    return news.lines
+
+
+def cache_file(kind: str, where: Path | None = None) -> Path:
+    (file,) = (where or Path(os.environ["XDG_CACHE_HOME"]) / "clfkit").glob(f"*/*.{kind}")
+    return file
+
+
+def test_memory_cache_and_stream_give_the_same_batches(photos: Path) -> None:
+    memory, cache = bundle(photos, memory=50, cache="off"), bundle(photos, memory=1)
+    stream, read_back = bundle(photos, memory=1, cache="off"), bundle(photos, memory=50)
+    assert isinstance(memory.train.inputs, np.ndarray)
+    assert isinstance(read_back.train.inputs, np.ndarray)
+    assert isinstance(cache.train.inputs, Selection)
+    assert isinstance(cache.train.inputs.inputs, CachedImages)
+    assert isinstance(stream.train.inputs, Selection)
+    assert isinstance(stream.train.inputs.inputs, ImageFiles)
+    batch = np.array([3, 0, 7, 7])
+    for other in (cache, stream, read_back):
+        assert np.array_equal(other.train.inputs[batch], memory.train.inputs[batch])
+        assert other.spec == memory.spec
+    assert cache.fingerprint == stream.fingerprint
+    assert read_back.fingerprint == memory.fingerprint
+
+
+def test_no_file_is_decoded_twice(photos: Path, decoded: list[str]) -> None:
+    first = pixels(read(photos))
+    assert len(decoded) == COUNT
+    for memory in (1, 50):
+        assert np.array_equal(pixels(read(photos, memory=memory)), first)
+    assert len(decoded) == COUNT
+
+
+def test_only_changed_and_new_files_are_decoded_again(photos: Path, decoded: list[str]) -> None:
+    read(photos)
+    decoded.clear()
+    (photos / "cat" / "01.jpg").unlink()
+    shutil.copy(photos / "cat" / "03.jpg", photos / "cat" / "zz.jpg")
+    Image.new("RGB", (9, 9), "red").save(photos / "dog" / "10.jpg")
+    again = pixels(read(photos))
+    assert sorted(decoded) == ["10.jpg", "zz.jpg"]
+    assert np.array_equal(again, pixels(read(photos, cache="off", memory=50)))
+    assert cache_file("pixels").stat().st_size == COUNT * 3 * SIDE**2, "the old one is gone"
+
+
+def test_another_format_has_a_cache_of_its_own(photos: Path, tmp_path: Path) -> None:
+    read(photos, cache=str(tmp_path / "kept"))
+    read(photos, cache=str(tmp_path / "kept"), resize="stretch")
+    assert len(list((tmp_path / "kept").glob("*/*.pixels"))) == 2
+
+
+KILLED = """
+import os, signal, sys
+from clfkit.components import datasets
+import clfkit.data.pixel_files as files
+files.CHUNK_IMAGES = 5
+flushes = []
+def fsync(descriptor):
+    flushes.append(descriptor)
+    if len(flushes) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+os.fsync = fsync
+datasets.build(datasets.parse({"name": "image_folder", "root": sys.argv[1], "size": 160, "memory": 1}), 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("flush", [8, 9])
+def test_a_killed_run_is_continued(flush: int, photos: Path, decoded: list[str]) -> None:
+    expected = pixels(read(photos, cache="off"))
+    decoded.clear()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(photos), str(flush)], check=False, timeout=60)
+    assert killed.returncode == -9
+    assert 0 < cache_file("journal").read_bytes().count(b" ") < COUNT // 5
+    assert np.array_equal(pixels(read(photos)), expected)
+    assert 0 < len(decoded) < COUNT
+
+
+@pytest.mark.parametrize("memory", [1, 50])
+def test_what_the_disk_spoiled_is_decoded_again(memory: int, photos: Path, decoded: list[str]) -> None:
+    expected = pixels(read(photos))
+    decoded.clear()
+    with cache_file("pixels").open("r+b") as file:
+        file.seek(7 * 3 * SIDE**2)
+        file.write(b"torn" * 1000)
+    if memory == 1:  # a complete cache is believed where it is mapped, one that was interrupted is not
+        record = cache_file("journal").read_bytes()
+        cache_file("journal").write_bytes(record[:-4])
+    assert np.array_equal(pixels(read(photos, memory=memory)), expected)
+    assert len(decoded) == (5 if memory == 50 else 5 + COUNT % 5)
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_kept(photos: Path, decoded: list[str]) -> None:
+    broken = photos / "dog" / "22.jpg"
+    good = broken.read_bytes()
+    broken.write_bytes(good[:50])
+    with pytest.raises(DataError, match=r"22\.jpg: "):
+        read(photos)
+    decoded.clear()
+    broken.write_bytes(good)
+    again = pixels(read(photos))
+    assert len(decoded) < COUNT
+    assert np.array_equal(again, pixels(read(photos, cache="off")))
+
+
+def test_beyond_the_limit_images_are_streamed(photos: Path) -> None:
+    said = heard(lambda: read(photos, cache_limit=0.001))
+    assert said == ["note: decoded images take 2 MB, more than data.cache_limit (0.001 GB): not cached"]
+    assert isinstance(read(photos, cache_limit=0.001).inputs, ImageFiles)
+
+
+def test_a_full_disk_is_no_error(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(photos)._replace(free=10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    said = heard(lambda: read(photos))
+    assert len(said) == 1
+    assert said[0].endswith("has 1.0 GB free, decoded images take 2 MB: not cached")
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    dataset = read(photos, cache=str(tmp_path / "file"))
+    said = heard(lambda: read(photos, cache=str(tmp_path / "file")))
+    assert isinstance(dataset.inputs, ImageFiles)
+    assert len(said) == 1
+    assert said[0].startswith("note: images are not cached in ")
+
+
+def test_the_second_run_waits_for_the_first(photos: Path, decoded: list[str]) -> None:
+    read(photos)
+    decoded.clear()
+    there, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with FileLock(cache_file("pixels").parent / "lock"):
+            there.set()
+            over.wait(timeout=30)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert there.wait(timeout=30)
+    news = News(over.set)
+    with heard_by(news):
+        read(photos)
+    other.join()
+    assert [line.split()[0] for line in news.lines] == ["waiting", "decoded"]
+    assert not decoded
+
+
+def test_the_size_and_the_progress_are_told(photos: Path) -> None:
+    news = News()
+    with heard_by(news):
+        read(photos)
+    assert news.lines == [f"decoded images: 2 MB in {cache_file('pixels').parent}"]
+    assert news.work[0] == ("decoding images", 0, COUNT)
+    assert news.work[-1] == ("decoding images", COUNT, COUNT)
