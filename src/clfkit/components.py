@@ -72,6 +72,9 @@ class LossOptions(Options):
     beta: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.999, description="for `effective_number`: near 0 all classes weigh the same, near 1 they do as in `balanced`"
     )
+    logit_adjustment: NonNegativeFloat = Field(
+        0.0, description="τ: the loss sees the logits plus τ log of the class frequencies; 1 aims at balanced accuracy"
+    )
 
 
 class NoOptions(Options):

@@ -72,7 +72,7 @@ def test_binary_cross_entropy_is_torchs(generator: torch.Generator, smoothing: f
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 @pytest.mark.parametrize("weights", [None, {"a": 2.0, "b": 0.5}])
-@pytest.mark.parametrize("name", ["cross_entropy", "bce_with_logits"])
+@pytest.mark.parametrize("name", ["cross_entropy", "bce_with_logits", "focal"])
 def test_shares_count_each_sample_by_so_much(
     generator: torch.Generator, name: str, weights: Any, smoothing: float
 ) -> None:
@@ -164,3 +164,62 @@ def test_effective_number_lies_between_equal_and_balanced() -> None:
     assert_allclose(effective([10, 30, 60], 1e-6), 1, atol=1e-4)
     balanced = make("cross_entropy", class_weights="balanced")
     assert_allclose(effective([10, 30, 60], 1 - 1e-15), [float(balanced.weight(torch.tensor([k]))) for k in range(3)])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("weights", [None, "balanced"])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_loss_is_its_formula(generator: torch.Generator, gamma: float, weights: Any, smoothing: float) -> None:
+    logits = torch.randn(40, 3, generator=generator, dtype=torch.float64).mul(4).requires_grad_()
+    labels = torch.randint(0, 3, (40,), generator=generator)
+    options = {"label_smoothing": smoothing, "class_weights": weights}
+    total, weight = make("focal", gamma=gamma, **options).torch(logits, labels)
+    p = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    targets = nn.functional.one_hot(labels, 3).double() * (1 - smoothing) + smoothing / 3
+    vector = torch.tensor([100 / 30, 100 / 90, 100 / 180] if weights else [1.0] * 3, dtype=torch.float64)
+    expected = (targets * vector * (1 - p) ** gamma * -p.log()).sum()
+    assert_allclose(total.item(), expected.item(), rtol=1e-9)
+    (ours,) = torch.autograd.grad(total, logits, retain_graph=True)
+    (theirs,) = torch.autograd.grad(expected, logits)
+    assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-9)
+    plain, same_weight = make("cross_entropy", **options).torch(logits, labels)
+    assert float(weight) == float(same_weight)
+    assert (total.item() == pytest.approx(plain.item(), rel=1e-12)) == (gamma == 0)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_loss_of_certain_samples_has_a_finite_gradient(gamma: float) -> None:
+    logits = torch.tensor([[1e4, -1e4, 0.0], [0.0, 200.0, 0.0]], requires_grad=True)
+    total, _ = make("focal", gamma=gamma, label_smoothing=0.1).torch(logits, torch.tensor([0, 1]))
+    (gradient,) = torch.autograd.grad(total, logits)
+    assert torch.isfinite(total)
+    assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "focal"])
+def test_logit_adjustment_adds_log_frequencies_in_the_loss_alone(generator: torch.Generator, name: str) -> None:
+    logits = torch.randn(40, 3, generator=generator)
+    labels = torch.randint(0, 3, (40,), generator=generator)
+    plain, adjusted = make(name, class_weights="balanced"), make(name, class_weights="balanced", logit_adjustment=0.5)
+    moved = logits + 0.5 * torch.tensor([0.1, 0.3, 0.6]).log()
+    assert adjusted.torch(logits, labels)[0].item() == pytest.approx(plain.torch(moved, labels)[0].item(), rel=1e-6)
+    assert float(adjusted.weight(labels)) == float(plain.weight(labels))
+    assert adjusted.outputs == 3
+    assert_array_equal(adjusted.probabilities(logits).numpy(), plain.probabilities(logits).numpy())
+    assert_array_equal(adjusted.predicted(logits).numpy(), plain.predicted(logits).numpy())
+
+
+def test_one_logit_is_adjusted_as_the_difference_of_two(generator: torch.Generator) -> None:
+    one = torch.randn(30, 1, generator=generator)
+    two = torch.cat([torch.zeros(30, 1), one], dim=1)
+    labels = torch.randint(0, 2, (30,), generator=generator)
+    losses_of = [
+        make(name, [20, 80], logit_adjustment=1.5).torch(logits, labels)[0].item()
+        for name, logits in (("bce_with_logits", one), ("cross_entropy", two))
+    ]
+    assert losses_of[0] == pytest.approx(losses_of[1], rel=1e-5)
+
+
+def test_a_class_without_samples_is_adjusted_by_a_finite_offset() -> None:
+    loss = make("cross_entropy", [0, 50], logit_adjustment=1)
+    assert torch.isfinite(loss.torch(torch.zeros(1, 2), torch.tensor([0]))[0])

@@ -47,6 +47,12 @@ class Loss(ABC):
         """logits (N, outputs) → the most probable class of each sample (N,)."""
         return logits.argmax(dim=1)
 
+    def adjusted(self, offsets: Weights) -> Loss:
+        """This loss on logits to which the offsets (outputs,) were added; see `offsets_of`."""
+        from clfkit.losses._adjusted import Adjusted
+
+        return Adjusted(self, offsets)
+
 
 def build_loss(
     component: Component[LossOptions], classes: ClassMap, counts: IndexArray, engine: str | None = None
@@ -57,7 +63,22 @@ def build_loss(
     """
     options = component.options
     weights = class_weights(options.class_weights, classes, counts, options.beta)
-    return losses.build(component, classes, options.label_smoothing, weights, engine=engine)
+    loss = losses.build(component, classes, options.label_smoothing, weights, engine=engine)
+    if not options.logit_adjustment:
+        return loss
+    return loss.adjusted(options.logit_adjustment * offsets_of(counts, loss.outputs))
+
+
+def offsets_of(counts: IndexArray, outputs: int) -> Weights:
+    """log π of each class's share π of the samples, shape (outputs,); for one logit log π₁ - log π₀.
+
+    A loss on logits z + τ log π teaches z to be what it would be if all classes were as frequent (Menon et al. 2021).
+    Classes without samples count as if they had one.
+    """
+    import numpy as np
+
+    logs: Weights = np.log(np.maximum(counts, 1) / counts.sum())
+    return logs if outputs > 1 else logs[1:] - logs[:1]
 
 
 def class_weights(wanted: ClassWeights, classes: ClassMap, counts: IndexArray, beta: float) -> Weights | None:

@@ -41,6 +41,8 @@ PROBLEMS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
             "loss": {"name": "cross_entropy", "class_weights": "effective_number", "label_smoothing": 0.1},
         },
     ),
+    "adjusted": ((4,), {"loss": {"name": "cross_entropy", "class_weights": "balanced", "logit_adjustment": 1.5}}),
+    "two classes adjusted": ((4,), {"classes": 2, "loss": {"name": "bce_with_logits", "logit_adjustment": 1}}),
     "cnn averaged": (
         IMAGE,
         {"model": {"name": "cnn", "channels": (3,), "dropout": 0, "batch_norm": True}, "ema": 0.8},

@@ -45,3 +45,33 @@ class ScratchLoss(ABC):
         """(outputs, N) → the most probable class of each sample (N,), the lowest index among equals."""
         best: IndexArray = logits.argmax(axis=0)
         return best
+
+    def adjusted(self, offsets: Array) -> ScratchLoss:
+        """This loss on logits to which the offsets (outputs,) were added; see `clfkit.losses.offsets_of`."""
+        return Adjusted(self, offsets)
+
+
+class Adjusted(ScratchLoss):
+    """L(z + offsets, y) for another loss L, whose gradient is L's there; predictions follow from z itself."""
+
+    def __init__(self, loss: ScratchLoss, offsets: Array) -> None:
+        super().__init__(loss.weights)
+        self.outputs = loss.outputs
+        self._loss, self._offsets = loss, offsets[:, None]
+
+    def allocate(self, memory: Memory) -> None:
+        super().allocate(memory)
+        self._loss.allocate(memory)
+        self._offsets = self._offsets.astype(memory.dtype)
+
+    def forward(self, logits: Array, labels: IndexArray) -> float:
+        return self._loss.forward(logits + self._offsets, labels)
+
+    def backward(self, scale: float) -> Array:
+        return self._loss.backward(scale)
+
+    def probabilities(self, logits: Array) -> Array:
+        return self._loss.probabilities(logits)
+
+    def predicted(self, logits: Array) -> IndexArray:
+        return self._loss.predicted(logits)
