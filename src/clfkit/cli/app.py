@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clfkit import __version__
-from clfkit.cli import components, eval, gradcheck, init, plot, predict, runs, schema, train, validate
+from clfkit.cli import components, eval, gradcheck, init, pack, plot, predict, runs, schema, train, validate
 from clfkit.cli.terminal import say
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command("plot-boundary", epilog="Example:  clfkit plot-boundary --checkpoint
 app.command("gradcheck", epilog="Example:  clfkit gradcheck configs/digits.yaml")(gradcheck.gradcheck)
 app.command("validate", epilog="Example:  clfkit validate configs/*.yaml")(validate.validate)
 app.command("init", epilog="Example:  clfkit init --dataset mnist --model cnn")(init.init)
+app.command("pack", epilog="Example:  clfkit pack configs/photos.yaml --out photos-shards > shards.yaml")(pack.pack)
 app.command("list", epilog="Example:  clfkit list datasets")(components.list_components)
 app.command("show", epilog="Example:  clfkit show model cnn")(components.show)
 app.command("schema", epilog="Example:  clfkit schema > clfkit.schema.json")(schema.schema)

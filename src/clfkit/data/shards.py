@@ -18,6 +18,7 @@ from clfkit.data.bundle import ImageFormat, IndexArray, Inputs
 from clfkit.data.images import SUFFIXES, PixelArray, decode_each, decode_image, fits, shape_of
 from clfkit.data.tar_files import Member, read_members
 from clfkit.errors import DataError
+from clfkit.reporting import work
 
 LARGEST_IMAGE = 1 << 30  # bytes of one image file; a larger one is refused
 LARGEST_LABEL = 1 << 20
@@ -57,24 +58,35 @@ def index_shards(root: Path, shards: Sequence[Path]) -> ShardIndex:
     index = ShardIndex(tuple(shards))
     first: _Sample | None = None
     known: dict[int | str, int | str] = {}  # one object for each label, however many samples bear it
-    for number, path in enumerate(index.shards):
-        seen: set[str] = set()
-        for sample in _read_samples(path):
-            where, first = f"{path}/{sample.key}", first or sample
-            if sample.origin != first.origin:
-                raise DataError(
-                    f"{where}: its label comes from {_said(sample.origin)}, and that of {first.key} from "
-                    f"{_said(first.origin)}; all must come from the same"
-                )
-            if sample.key in seen:
-                raise DataError(f"{where}: stands twice; the files of one sample must follow each other")
-            seen.add(sample.key)
-            index.shard.append(number)
-            index.offset.append(sample.image.offset)
-            index.size.append(sample.image.size)
-            index.labels.append(known.setdefault(sample.label, sample.label))
-            index.ids.append(f"{path.relative_to(root).as_posix()}/{sample.key}")
+    with work("reading shards", len(index.shards)) as progress:
+        for number, path in enumerate(index.shards):
+            first = _add(index, number, f"{path.relative_to(root).as_posix()}/", known, first)
+            progress.advance()
     return index
+
+
+def _add(
+    index: ShardIndex, number: int, prefix: str, known: dict[int | str, int | str], first: _Sample | None
+) -> _Sample | None:
+    """Add the samples of one shard; the first sample of all shards, whose label's origin the others must share."""
+    seen: set[str] = set()
+    path = index.shards[number]
+    for sample in _read_samples(path):
+        where, first = f"{path}/{sample.key}", first or sample
+        if sample.origin != first.origin:
+            raise DataError(
+                f"{where}: its label comes from {_said(sample.origin)}, and that of {first.key} from "
+                f"{_said(first.origin)}; all must come from the same"
+            )
+        if sample.key in seen:
+            raise DataError(f"{where}: stands twice; the files of one sample must follow each other")
+        seen.add(sample.key)
+        index.shard.append(number)
+        index.offset.append(sample.image.offset)
+        index.size.append(sample.image.size)
+        index.labels.append(known.setdefault(sample.label, sample.label))
+        index.ids.append(prefix + sample.key)
+    return first
 
 
 def load_shard_images(index: ShardIndex, image_format: ImageFormat, megabytes: int) -> Inputs:
@@ -86,7 +98,10 @@ def load_shard_images(index: ShardIndex, image_format: ImageFormat, megabytes: i
     states = np.array([(stat.st_size, stat.st_mtime_ns) for stat in found], np.int64).reshape(-1, 2)
     shard, offset, size = (np.frombuffer(column, column.typecode) for column in (index.shard, index.offset, index.size))
     images = ShardImages(index.shards, states, shard, offset, size, image_format)
-    return images[np.arange(len(images))] if fits(len(images), image_format, megabytes) else images
+    if not fits(len(images), image_format, megabytes):
+        return images
+    with work("decoding images", len(images)) as progress:
+        return decode_each(len(images), images.decode, image_format, progress.advance)
 
 
 @dataclass(frozen=True)
@@ -125,9 +140,10 @@ class ShardImages:
     def __getitem__(self, indices: IndexArray) -> PixelArray:
         """The pixels of the images at `indices`. Raises DataError naming the shard and the byte of a damaged one."""
         chosen = np.arange(len(self))[indices]
-        return decode_each(len(chosen), lambda position: self._decode(int(chosen[position])), self.format)
+        return decode_each(len(chosen), lambda position: self.decode(int(chosen[position])), self.format)
 
-    def _decode(self, position: int) -> PixelArray:
+    def decode(self, position: int) -> PixelArray:
+        """The pixels of one image. Raises DataError as access by indices does."""
         path = self.shards[self.shard[position]]
         member = Member(f"image at byte {self.offset[position]}", int(self.offset[position]), int(self.size[position]))
         try:
@@ -161,7 +177,7 @@ def _read_samples(path: Path) -> Iterator[_Sample]:
 def _key_and_suffix(name: str) -> tuple[str, str]:
     """`a/b.c.jpg` → (`a/b`, `.c.jpg`); empty for names that lead elsewhere, are hidden or have no suffix."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
+    if name.startswith("/") or not parts or any(part.startswith(".") for part in parts):
         return "", ""
     stem, dot, suffix = parts[-1].partition(".")
     return ("/".join([*parts[:-1], stem]), dot + suffix.lower()) if suffix else ("", "")

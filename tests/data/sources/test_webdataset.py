@@ -127,7 +127,7 @@ def test_what_is_hidden_or_leads_elsewhere_is_passed_over(tmp_path: Path) -> Non
         "x/../../3.png",
         "x/.4.png",
         ".x/5.png",
-        "__MACOSX/x/6.png",
+        "./.x/6.png",
         "x/none",
         "x/7.md",
     ]

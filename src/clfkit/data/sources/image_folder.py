@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset, ImageFormat, Part
+from clfkit.data.bundle import ClassMap, Dataset, ImageFormat, IndexArray, Part
 from clfkit.data.cache import CacheFolder, load_images
 from clfkit.data.csv_files import read_csv
 from clfkit.data.images import entries, find_images
@@ -60,17 +61,31 @@ def image_folder(
         cache: folder for decoded images, which later epochs and runs read; auto for the user's own, off for none.
         cache_limit: gigabytes that they may take; beyond, images are decoded in every epoch.
     """
+    found = labelled_files(root, csv)
+    height, width = (size, size) if isinstance(size, int) else size
+    image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
+    ids = np.array([path.relative_to(root).as_posix() for path in found.paths])
+    kept_in = CacheFolder.of(cache, cache_limit, Path(root), csv, image_format)
+    inputs = load_images(found.paths, image_format, memory, kept_in)
+    return Dataset(inputs, found.labels, found.classes, "image", ids=ids, given=found.given, image=image_format)
+
+
+class LabelledFiles(NamedTuple):
+    """Image files, the class map, labels (N,) and the index arrays of the given parts."""
+
+    paths: list[Path]
+    classes: ClassMap
+    labels: IndexArray
+    given: Mapping[Part, IndexArray]
+
+
+def labelled_files(root: str, csv: str | None) -> LabelledFiles:
+    """What a folder in one of the three layouts holds; no image is opened. Raises as `image_folder` does."""
     folder = Path(root)
     if not folder.is_dir():
         raise DataError(f"data.root: {root} is not a folder")
     found = _from_csv(folder, folder / csv) if csv is not None else _from_folders(folder)
-    height, width = (size, size) if isinstance(size, int) else size
-    image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
-    classes, labels, given = label_samples(found.names, found.parts, f"data.root: {root}")
-    ids = np.array([path.relative_to(folder).as_posix() for path in found.paths])
-    kept_in = CacheFolder.of(cache, cache_limit, folder, csv, image_format)
-    inputs = load_images(found.paths, image_format, memory, kept_in)
-    return Dataset(inputs, labels, classes, "image", ids=ids, given=given, image=image_format)
+    return LabelledFiles(found.paths, *label_samples(found.names, found.parts, f"data.root: {root}"))
 
 
 @dataclass

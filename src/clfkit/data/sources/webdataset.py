@@ -152,12 +152,11 @@ def _listed_classes(root: Path) -> tuple[str, list[str]] | None:
     file = found[0]
     try:
         text = file.read_text(encoding="utf-8")
-        names = text.splitlines() if file.suffix == ".txt" else json.loads(text)
+        names = [line.strip() for line in text.splitlines()] if file.suffix == ".txt" else json.loads(text)
     except (OSError, ValueError, RecursionError):
         raise DataError(f"{file}: cannot be read as {'UTF-8 text' if file.suffix == '.txt' else 'JSON'}") from None
     if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
         raise DataError(f"{file}: must be a list of class names")
-    names = [name.strip() for name in names]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{file}: lists the class {twice!r} twice")

@@ -1,0 +1,67 @@
+"""clfkit pack: a folder of images as tar shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clfkit.cli.arguments import ConfigFile, Overrides, Quiet
+from clfkit.cli.terminal import complain, say
+from clfkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from clfkit.config import ExperimentConfig
+
+
+def pack(
+    config: ConfigFile,
+    overrides: Overrides = [],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Folder to write; by default data.root with -shards.", show_default=False
+        ),
+    ] = None,
+    shard_size: Annotated[int, typer.Option("--shard-size", metavar="MB", min=1, help="Megabytes of a shard.")] = 256,
+    quiet: Quiet = False,
+) -> None:
+    """Pack the images of an image_folder experiment into tar shards; prints the YAML that trains on them."""
+    import yaml
+
+    from clfkit.config import load_config
+    from clfkit.data.packing import pack_files
+    from clfkit.data.sources.image_folder import labelled_files
+    from clfkit.progress import listener
+    from clfkit.reporting import heard_by
+
+    loaded = load_config(config, overrides)
+    values = loaded.plain()
+    if loaded.data.name != "image_folder":
+        raise UsageError(f"data.name: only image_folder can be packed, not {loaded.data.name!r}")
+    root = Path(values["data"]["root"])
+    target = _beside(root) if out is None else out
+    if target.exists():
+        raise UsageError(f"{target} exists already; remove it, or choose another with --out")
+    found = labelled_files(str(root), values["data"]["csv"])
+    with heard_by(listener(quiet)):
+        names = pack_files(found, root, target, shard_size, loaded.data_seed)
+    if not quiet:
+        complain(f"{len(found.paths):,} images of {len(found.classes):,} classes in {len(names):,} shards: {target}")
+    say(yaml.safe_dump(_on_shards(loaded, target), sort_keys=False, allow_unicode=True).rstrip())
+
+
+def _beside(root: Path) -> Path:
+    named = root if root.name not in ("", "..") else root.resolve()
+    return named.with_name(f"{named.name}-shards")
+
+
+def _on_shards(config: ExperimentConfig, target: Path) -> dict[str, object]:
+    """The experiment on the shards, with every option of the folder that shards have too."""
+    from clfkit.components import datasets
+
+    values = config.plain()
+    known = datasets.entry("webdataset").options.model_fields
+    kept = {key: value for key, value in values["data"].items() if key in known}
+    return {**values, "data": {"name": "webdataset", **kept, "root": str(target)}}

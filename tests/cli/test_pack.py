@@ -1,0 +1,172 @@
+"""clfkit pack: what is in the folder is in the shards, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clfkit.config import ExperimentConfig, load_config
+from clfkit.data.bundle import DataBundle, Split
+from clfkit.data.loading import load_bundle
+
+ODD = "50% off.v2/ü 1.JPG"
+
+
+def paint(file: Path, rng: np.random.Generator) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)).save(file)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A config on a folder with the parts train, val and test, odd names and twins but for their suffix."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 6), ("val", 2), ("test", 3)):
+        for name in ("10", "9", "50% off.v2"):
+            for number in range(count):
+                paint(tmp_path / "photos" / part / name / f"{number}.png", rng)
+        paint(tmp_path / "photos" / part / "9" / "0.jpg", rng)
+    paint(tmp_path / "photos" / "train" / ODD, rng)
+    return write_config(tmp_path, tmp_path / "photos")
+
+
+def write_config(folder: Path, root: Path, more: str = "") -> Path:
+    path = folder / "photos.yaml"
+    path.write_text(
+        f"name: photos\ndata: {{name: image_folder, root: {root}, size: [6, 5]{more}}}\n"
+        "model: {name: mlp, hidden: [4]}\ntrain: {epochs: 1}\nplots: []\n"
+    )
+    return path
+
+
+def bundle_of(config: ExperimentConfig) -> DataBundle:
+    return load_bundle(config.data, config.data_seed)
+
+
+def samples(split: Split, bundle: DataBundle, *, packed: bool) -> dict[str, tuple[str, bytes]]:
+    """Path of each file → class name and pixels."""
+    paths = [unquote(str(sample).partition("/")[2]) if packed else str(sample) for sample in split.ids]
+    names = [bundle.spec.classes.names[label] for label in split.labels]
+    pixels = [image.tobytes() for image in np.asarray(split.inputs)]
+    return dict(zip(paths, zip(names, pixels, strict=True), strict=True))
+
+
+def test_shards_hold_the_same_parts_classes_labels_and_pixels(cli, photos: Path, tmp_path: Path) -> None:
+    done = cli("pack", photos, "--out", tmp_path / "new/shards")
+    assert done.code == 0, done.err
+    assert "37 images of 3 classes in 3 shards" in done.err
+    (tmp_path / "shards.yaml").write_text(done.out)
+    old, new = load_config(photos), load_config(tmp_path / "shards.yaml")
+    assert (new.data.name, new.model, new.train, new.seed) == ("webdataset", old.model, old.train, old.seed)
+    folder, shards = bundle_of(old), bundle_of(new)
+    assert shards.spec.model_copy(update={"mean": (), "std": ()}) == folder.spec.model_copy(
+        update={"mean": (), "std": ()}
+    )
+    assert np.allclose(shards.spec.mean, folder.spec.mean)
+    for part in ("train", "valid", "test"):
+        expected = samples(folder.part(part), folder, packed=False)
+        assert samples(shards.part(part), shards, packed=True) == expected
+    assert f"train/{ODD}" in samples(shards.train, shards, packed=True)
+    assert cli("train", tmp_path / "shards.yaml", "--out", tmp_path / "outputs", "--quiet").code == 0
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the library leaves shards open
+def test_the_library_reads_the_original_bytes(cli, photos: Path, tmp_path: Path) -> None:
+    wds = pytest.importorskip("webdataset")
+    assert cli("pack", photos).code == 0
+    target = tmp_path / "photos-shards"
+    classes = json.loads((target / "classes.json").read_text())
+    assert classes == ["10", "50% off.v2", "9"]
+    found = {}
+    for shard in sorted(target.glob("*.tar")):
+        for sample in wds.WebDataset(str(shard), shardshuffle=False):
+            path = unquote(sample["__key__"])
+            found[path] = sample["jpg" if path.lower().endswith("jpg") else "png"]
+            assert path.split("/")[1] == classes[int(sample["cls"])]
+    files = [file for file in (tmp_path / "photos").rglob("*.*") if file.is_file()]
+    expected = {file.relative_to(tmp_path / "photos").as_posix(): file.read_bytes() for file in files}
+    assert found == expected
+
+
+def test_equal_files_and_seed_give_equal_bytes_in_another_order_than_the_folder(
+    cli, photos: Path, tmp_path: Path
+) -> None:
+    def packed(name: str, *more: str) -> dict[str, bytes]:
+        assert cli("pack", photos, "--out", tmp_path / name, *more).code == 0
+        return {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
+
+    first = packed("a")
+    for file in (tmp_path / "photos").rglob("*.png"):
+        file.touch()
+    assert packed("b") == first
+    assert packed("c", "--set", "seed=7") != first
+    keys = [sample.partition("/")[2] for sample in order_in(tmp_path / "a")]
+    assert keys != sorted(keys)
+
+
+def order_in(target: Path) -> list[str]:
+    from clfkit.data.shards import index_shards
+
+    return index_shards(target, [target / "train-000000.tar"]).ids
+
+
+def test_shards_keep_to_their_size(cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        file = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8)).save(file)  # 0.36 MB
+    config = write_config(tmp_path, tmp_path / "photos")
+    done = cli("pack", config, "--shard-size", "1")
+    assert done.code == 0
+    shards = sorted((tmp_path / "photos-shards").glob("*.tar"))
+    assert [shard.name for shard in shards] == [f"images-{number:06}.tar" for number in range(4)]
+    assert all(shard.stat().st_size < 1_000_000 + 10_240 for shard in shards)  # tarfile fills its last record
+
+
+def test_labels_of_a_csv_are_kept(cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        paint(tmp_path / "photos" / f"{number}.png", rng)
+    lines = [f"{number}.png,{'cat' if number % 2 else 'dog'}" for number in range(6)]
+    (tmp_path / "photos/list.csv").write_text("\n".join(["path,label", *lines]) + "\n")
+    config = write_config(tmp_path, tmp_path / "photos", ", csv: list.csv")
+    (tmp_path / "shards.yaml").write_text(cli("pack", config).out)
+    bundle = bundle_of(load_config(tmp_path / "shards.yaml"))
+    found = {path: name for split in (bundle.train, bundle.test) for path, (name, _) in samples(
+        split, bundle, packed=True
+    ).items()}  # fmt: skip
+    assert found and all(name == ("cat" if int(path[0]) % 2 else "dog") for path, name in found.items())
+
+
+def test_what_cannot_be_packed(cli, blobs: Path, photos: Path, tmp_path: Path) -> None:
+    done = cli("pack", blobs)
+    assert (done.code, "only image_folder can be packed, not 'blobs'" in done.err) == (2, True)
+    done = cli("pack", photos, "--out", tmp_path)
+    assert (done.code, "exists already" in done.err) == (2, True)
+    assert cli("pack", photos, "--shard-size", "0").code == 2
+    (tmp_path / "list.csv").write_text("path,label\nphotos.yaml,a\n")
+    done = cli("pack", photos, "--set", f"data.root={tmp_path}", "--set", "data.csv=list.csv", "--out", tmp_path / "x")
+    assert (done.code, "its name does not end as that of an image" in done.err) == (1, True)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_failure_leaves_nothing_behind(cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_bytes
+
+    def vanished(self: Path) -> bytes:
+        if self.name == "0.jpg":
+            raise FileNotFoundError(2, "No such file or directory", str(self))
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", vanished)
+    before = sorted(tmp_path.iterdir())
+    done = cli("pack", photos, "--out", tmp_path / "shards")
+    assert done.code == 1
+    assert "0.jpg: No such file or directory" in done.err
+    assert sorted(tmp_path.iterdir()) == before
