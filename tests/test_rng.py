@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chisquare, kstest
+from scipy.stats import beta, chisquare, kstest
 
 from clfkit import rng
 
@@ -99,3 +99,12 @@ def test_whole_numbers_are_equally_likely(below: int) -> None:
     numbers = rng.Streams(5, np.arange(9000)).whole(2, below)
     assert numbers.min() == 0 and numbers.max() == below - 1
     assert below == 1 or chisquare(np.bincount(numbers.ravel())).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.2, 0.7, 1.0])
+def test_beta_is_scipys(alpha: float) -> None:
+    numbers = rng.Streams(11, np.arange(20_000)).beta(alpha)
+    assert numbers.min() >= 0 and numbers.max() <= 1
+    edges = beta(alpha, alpha).ppf(np.linspace(0, 1, 17))
+    assert chisquare(np.histogram(numbers, edges)[0]).pvalue > 1e-4
+    assert rng.Streams(11, np.array([19_999])).beta(alpha)[0] == numbers[-1]

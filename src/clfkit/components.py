@@ -91,6 +91,7 @@ optimizers: Registry[OptimizerOptions] = Registry(
 )
 schedules: Registry[ScheduleOptions] = Registry("schedule", "clfkit.schedules", ScheduleOptions, default="constant")
 augmentations: Registry[NoOptions] = Registry("augmentation", "clfkit.augmentations", NoOptions)
+mixings: Registry[NoOptions] = Registry("mixing", "clfkit.mixings", NoOptions)
 metrics: Registry[NoOptions] = Registry("metric", "clfkit.metrics", NoOptions)
 plots: Registry[NoOptions] = Registry("plot", "clfkit.plots", NoOptions)
 comparisons: Registry[NoOptions] = Registry("comparison", "clfkit.plots.comparisons", NoOptions)
@@ -104,6 +105,7 @@ ALL: Mapping[str, Registry[Any]] = {
     "optimizers": optimizers,
     "schedules": schedules,
     "augmentations": augmentations,
+    "mixings": mixings,
     "metrics": metrics,
     "plots": plots,
     "comparisons": comparisons,

@@ -97,6 +97,8 @@ class ExperimentConfig(Options):
         yield from self._misfit(("train", "loss"), components.losses.entry(self.train.loss.name))
         for index, chosen in enumerate(self.train.augment):
             yield from self._misfit(("train", "augment", index), components.augmentations.entry(chosen.name))
+        if self.train.mix:
+            yield from self._misfit(("train", "mix"), components.mixings.entry(self.train.mix.name))
         for index, name in enumerate(() if self.plots == "auto" else self.plots):
             try:
                 entry = components.plots.entry(name)
@@ -117,6 +119,7 @@ class ExperimentConfig(Options):
         parts += [
             (("train", "augment", i), components.augmentations, each.name) for i, each in enumerate(train.augment)
         ]
+        parts += [(("train", "mix"), components.mixings, train.mix.name)] if train.mix else []
         for path, registry, component in parts:
             if not registry.serves(component, engine.engine or name):
                 has = ", ".join(registry.names(engine.engine or name)) or "none"

@@ -18,6 +18,9 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 """How often something happens: 0 is never, 1 always."""
 
+Concentration = Annotated[float, Field(gt=0.0, le=1.0)]
+"""The α of Beta(α, α): near 0 all values are near 0 or 1, at 1 all are equally likely."""
+
 
 def fault(message: str) -> PydanticCustomError:
     """A validation error with our own final wording."""

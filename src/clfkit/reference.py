@@ -15,7 +15,7 @@ from clfkit.options import Options
 from clfkit.registry import Component, Entry, Registry, plain
 from clfkit.train_options import TrainOptions
 
-ENGINE_BOUND = ("model", "loss", "optimizer", "augmentation")
+ENGINE_BOUND = ("model", "loss", "optimizer", "augmentation", "mixing")
 """Kinds whose members an engine builds, each engine perhaps not all of them."""
 
 

@@ -73,6 +73,9 @@ class TrainOptions(Options):
     augment: tuple[Annotated[Component[NoOptions], components.augmentations], ...] = Field(
         (), description="random changes of train samples, one after the other; other splits stay as they are"
     )
+    mix: Annotated[Component[NoOptions], components.mixings] | None = Field(
+        None, description="how every train sample is mixed with another, inputs and labels; by default not at all"
+    )
     early_stopping: EarlyStopping | None = Field(None, description="stop when the valid split stops improving")
     best: MonitoredMetric | None = Field(
         None, description="what makes an epoch the best one; by default early_stopping.metric, or valid.loss"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clfkit.components import NoOptions, augmentations, engines, losses, models, optimizers
+from clfkit.components import NoOptions, augmentations, engines, losses, mixings, models, optimizers
 from clfkit.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _beyond_numpy(setup: EngineSetup) -> str | None:
         return f"{setup.spec.inputs}s"
     parts: list[tuple[Registry[Any], Component[Any]]] = [
         (models, setup.model), (losses, setup.loss), (optimizers, setup.optimizer),
-        *((augmentations, each) for each in setup.augment),
+        *((augmentations, each) for each in setup.augment), *([(mixings, setup.mix)] if setup.mix else []),
     ]  # fmt: skip
     for registry, component in parts:
         if not registry.serves(component.name, "scratch"):

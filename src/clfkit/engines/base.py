@@ -27,7 +27,7 @@ class StepResult(NamedTuple):
     """What one batch gave, as 0-d values that may still lie on a device; `Engine.read` fetches many at once.
 
     loss: weighted sum over the samples. weight: sum of the weights (the count, unless classes are weighted).
-    correct: samples predicted right. samples: how many there were.
+    correct: samples predicted right, mixed ones as the label that they have more of. samples: how many there were.
     """
 
     loss: Any
@@ -102,6 +102,7 @@ class EngineSetup:
     clip_norm: float | None = None
     ema: float | None = None
     augment: tuple[Component[NoOptions], ...] = ()
+    mix: Component[NoOptions] | None = None
     device: str = "auto"
     precision: str = "fp32"
     channels_last: bool | str = "auto"

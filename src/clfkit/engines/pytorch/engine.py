@@ -27,6 +27,7 @@ from clfkit.engines.pytorch.device import (
     make_deterministic,
 )
 from clfkit.engines.pytorch.feed import Feed, Normalizer
+from clfkit.engines.pytorch.mixing import MixedFeed, Targets
 from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups
 from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
 from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
@@ -72,6 +73,7 @@ class TorchEngine:
         refuse_lone_sample(self._setup, len(train), self.model)
         augment = Augmenter(self._setup.augment, self._setup.spec, "torch")
         self._train = Feed(train, self._normalize, self.device, self._setup.resident, augment)
+        self._mixed = MixedFeed(self._train, self._setup.mix, self._setup.spec) if self._setup.mix else None
         self._optimizer = build_optimizer(self._setup, self.model)
         self._step = eager_step(self._optimizer)
         self._learnable = [p for p in self.model.parameters() if p.requires_grad]
@@ -101,13 +103,13 @@ class TorchEngine:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._optimizer is not None, "this engine was built without train samples"
         self._mode(training=True)
-        inputs, labels = self._batch(indices, epoch_key)
-        weight = self.loss.weight(labels)
+        inputs, targets = self._batch(indices, epoch_key)
+        weight = targets.weight(self.loss)
         self._random.manual_seed(key)
         pieces = self._setup.accumulate
         results = [
             self._learn(part, answers, weight)
-            for part, answers in zip(inputs.chunk(pieces), labels.chunk(pieces), strict=True)
+            for part, answers in zip(inputs.chunk(pieces), targets.chunk(pieces), strict=True)
         ]
         self._update(lr)
         if pieces == 1:
@@ -116,21 +118,23 @@ class TorchEngine:
             total, correct = (torch.stack(values).sum() for values in zip(*results, strict=True))
         return StepResult(total, weight, correct, len(indices))
 
-    def _learn(self, inputs: Tensor, labels: Tensor, weight: Tensor | float) -> tuple[Tensor, Tensor]:
+    def _learn(self, inputs: Tensor, targets: Targets, weight: Tensor | float) -> tuple[Tensor, Tensor]:
         """Add the gradients of these samples; returns their summed loss and hits."""
-        total, correct = self._forward(inputs, labels)
+        total, correct = self._forward(inputs, targets)
         self._backward(total / weight)
         return total.detach(), correct
 
     # The phases of a step: see clfkit.engines.base.PHASES
 
-    def _batch(self, indices: IndexArray, epoch_key: int) -> tuple[Tensor, Tensor]:
-        return self._train.batch(indices, epoch_key)
+    def _batch(self, indices: IndexArray, epoch_key: int) -> tuple[Tensor, Targets]:
+        if self._mixed is not None:
+            return self._mixed.batch(indices, epoch_key)
+        inputs, labels = self._train.batch(indices, epoch_key)
+        return inputs, Targets(labels)
 
-    def _forward(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, inputs: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         logits = self._logits(inputs)
-        total, _ = self.loss.torch(logits, labels)
-        return total, (self.loss.predicted(logits.detach()) == labels).sum()
+        return targets.total(self.loss, logits), (self.loss.predicted(logits.detach()) == targets.likeliest).sum()
 
     def _backward(self, loss: Tensor) -> None:
         torch.autograd.backward(loss)
