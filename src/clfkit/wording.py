@@ -23,6 +23,9 @@ SYNONYMS = {
     "gpu": "cuda", "float32": "fp32", "bfloat16": "bf16", "fp16": "bf16", "float16": "bf16", "half": "bf16",
     "augmentation": "augment", "augmentations": "augment", "transforms": "augment", "ema_decay": "ema",
     "num_steps": "max_steps", "total_steps": "max_steps", "iterations": "max_steps", "max_iterations": "max_steps",
+    "pad_and_crop": "shift", "random_crop": "shift", "rotation": "affine", "random_affine": "affine",
+    "horizontal_flip": "flip", "vertical_flip": "flip", "grayscale": "greyscale", "color_jitter": "colour_jitter",
+    "gaussian_blur": "blur", "random_erasing": "erase", "cutout": "erase", "mixing": "mix", "mix_up": "mixup",
     "float64": "fp64", "double": "fp64", "numpy": "scratch", "pytorch": "torch",
 }  # fmt: skip
 

@@ -49,16 +49,20 @@ def images_of(count: int, *shape: int, seed: int = 0) -> Array:
 
 @ENGINES
 @settings(deadline=None, max_examples=30)
-@given(st.integers(1, 3), st.integers(4, 9), st.integers(4, 9), st.integers(1, 3), st.integers(0, 2**62))
+@given(
+    st.integers(1, 3), st.integers(4, 9), st.integers(4, 9), st.integers(1, 3), st.integers(0, 2**62),
+    st.sampled_from([("black", "constant"), ("edge", "edge"), ("mirror", "reflect")]),
+)  # fmt: skip
 def test_every_image_is_moved_as_by_hand(
-    engine: str, channels: int, height: int, width: int, pixels: int, key: int
+    engine: str, channels: int, height: int, width: int, pixels: int, key: int, paddings: tuple[str, Any]
 ) -> None:
+    padding, mode = paddings
     images, samples = images_of(5, channels, height, width), np.array([3, 0, 9, 10**6, 4])
-    moved = augmented(engine, images, key, samples, {"pixels": pixels})
+    moved = augmented(engine, images, key, samples, {"pixels": pixels, "padding": padding})
     assert moved.dtype == np.uint8
     places = rng.Streams(rng.key(key, "augmentation", 0), samples).whole(2, 2 * pixels + 1)
     for image, result, (top, left) in zip(images, moved, places, strict=True):
-        framed = np.pad(image, ((0, 0), (pixels, pixels), (pixels, pixels)))
+        framed = np.pad(image, ((0, 0), (pixels, pixels), (pixels, pixels)), mode=mode)
         assert np.array_equal(result, framed[:, top : top + height, left : left + width])
 
 
@@ -170,7 +174,10 @@ def test_shift_out_of_sight_is_refused(engine: str) -> None:
 
 def test_augmentations_are_written_out_and_compared(laboratory: Any) -> None:
     config = laboratory.config("digits", {"train.augment": ["shift", {"name": "shift", "pixels": 1}]})
-    assert config.plain()["train"]["augment"] == [{"name": "shift", "pixels": 2}, {"name": "shift", "pixels": 1}]
+    assert config.plain()["train"]["augment"] == [
+        {"name": "shift", "pixels": 2, "padding": "black"},
+        {"name": "shift", "pixels": 1, "padding": "black"},
+    ]
     assert laboratory.config("digits").plain()["train"]["augment"] == []
 
 

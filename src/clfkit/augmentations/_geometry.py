@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from clfkit import rng
+from clfkit.augmentations._pieces import changed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,12 +22,6 @@ Matrices = npt.NDArray[np.float64]
 right and y down: from a place in the result to the place in the image that is seen there."""
 
 Pixel = Annotated[int, Field(ge=0, le=255)]
-
-PLACES = {"cpu": 1 << 19}
-"""Places of the result that are worked out at a time; they bound the memory of a grid, and fit a processor's caches."""
-
-MANY_PLACES = 1 << 24
-"""The same for devices with thousands of cores."""
 
 
 class Geometric(ABC):
@@ -64,19 +59,10 @@ def resample(images: Tensor, matrices: Matrices, fill: int | None) -> Tensor:
     fill: the value beyond the frame, or None to go on with the pixels at its edge. Images whose matrix is the identity
     keep their values to the bit; a batch of nothing else is returned as it is.
     """
-    import torch
-
-    moved = np.flatnonzero((matrices != np.eye(3)).any(axis=(1, 2)))
-    if not len(moved):
-        return images
     height, width = images.shape[2:]
-    result = images.to(torch.float32, copy=True)
-    scaled = torch.from_numpy((matrices * [[2 / width], [2 / height], [1]]).astype(np.float32)).to(images.device)
-    size = max(1, PLACES.get(images.device.type, MANY_PLACES) // (height * width))
-    for start in range(0, len(moved), size):
-        at = torch.from_numpy(moved[start : start + size]).to(images.device)
-        result[at] = _sampled(result[at], scaled[at], fill)
-    return result
+    moved = (matrices != np.eye(3)).any(axis=(1, 2))
+    scaled = matrices * [[2 / width], [2 / height], [1]]
+    return changed(images, moved, partial(_sampled, fill=fill), scaled)
 
 
 def _sampled(pixels: Tensor, matrices: Tensor, fill: int | None) -> Tensor:
