@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +39,16 @@ class Evaluation:
         }
 
 
-def evaluate(engine: Engine, split: Split, name: str, classes: ClassMap) -> Evaluation:
-    """Score the engine's model on a split: training never does, so no choice is made on test."""
+def evaluate(
+    engine: Engine, split: Split, name: str, classes: ClassMap, train_counts: Sequence[int] | None = None
+) -> Evaluation:
+    """Score the engine's model on a split: training never does, so no choice is made on test.
+
+    train_counts: (K,) train samples of each class, for the metrics that part classes by them.
+    """
     probabilities, totals = engine.evaluate(split)
-    predictions = Predictions(split.labels, probabilities, classes, totals.mean_loss)
+    counts = None if train_counts is None else np.array(train_counts, np.int64)
+    predictions = Predictions(split.labels, probabilities, classes, totals.mean_loss, counts)
     return Evaluation(name, len(split), score(predictions), _table(predictions), predictions)
 
 

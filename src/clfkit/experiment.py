@@ -196,8 +196,9 @@ class _Session:
         self.run.discard_results()
         held_out: list[Part] = [part for part in ("valid", "test") if len(getattr(self.bundle, part))]
         for part in held_out or ["train"]:
-            evaluation = evaluate(self.engine, self.bundle.part(part), part, self.bundle.spec.classes)
-            save_evaluation(self.run, evaluation, self.bundle.part(part).ids)
+            split, classes = self.bundle.part(part), self.bundle.spec.classes
+            evaluation = evaluate(self.engine, split, part, classes, self.memory.class_counts)
+            save_evaluation(self.run, evaluation, split.ids)
             scores[f"{part}.accuracy"] = evaluation.metrics["accuracy"]
         self.run.set_status("running", best_epoch=state.best_epoch, **scores)
 
@@ -217,6 +218,10 @@ class _Session:
         decisions = {"engine": self.config.engine.name, **engine.decisions}
         decided = ", ".join(f"{key} {value}" for key, value in decisions.items())
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
+        largest, smallest = max(self.memory.class_counts), min(self.memory.class_counts)
+        if largest >= 2 * smallest:
+            sizes = f"{largest:,} train samples in the largest, {smallest:,} in the smallest"
+            self.listener.say(f"classes are unbalanced: {sizes}")
         self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters")
         self.listener.say(decided)
         self._announce_snapshots()

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
+    balanced_accuracy_score,
     confusion_matrix,
     f1_score,
     precision_recall_fscore_support,
@@ -21,23 +22,32 @@ from sklearn.metrics import (
 from clfkit.components import metrics
 from clfkit.data.bundle import ClassMap
 from clfkit.metrics import Predictions, score, top5
+from clfkit.metrics.thirds import thirds
 from clfkit.registry import Component
 
 NAN = float("nan")
 
 
-def predictions(labels: list[int], probabilities: list[list[float]] | np.ndarray, classes: int) -> Predictions:
+def predictions(
+    labels: list[int],
+    probabilities: list[list[float]] | np.ndarray,
+    classes: int,
+    train_counts: list[int] | None = None,
+) -> Predictions:
     return Predictions(
         np.array(labels, dtype=np.int64),
         np.asarray(probabilities, dtype=np.float32).reshape(len(labels), classes),
         ClassMap(names=tuple(f"class {index}" for index in range(classes))),
         loss=0.25,
+        train_counts=None if train_counts is None else np.array(train_counts),
     )
 
 
-def certain(labels: list[int], predicted: list[int], classes: int) -> Predictions:
+def certain(
+    labels: list[int], predicted: list[int], classes: int, train_counts: list[int] | None = None
+) -> Predictions:
     """Predictions that put everything on one class each."""
-    return predictions(labels, np.eye(classes)[np.array(predicted, dtype=np.int64)], classes)
+    return predictions(labels, np.eye(classes)[np.array(predicted, dtype=np.int64)], classes, train_counts)
 
 
 def measured(name: str, of: Predictions) -> float:
@@ -54,6 +64,7 @@ def pairs(draw: st.DrawFn) -> tuple[list[int], list[int], int]:
     return draw(column), draw(column), classes
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_counts_match_scikit_learn(case: tuple[list[int], list[int], int]) -> None:
     labels, predicted, classes = case
@@ -71,6 +82,7 @@ def test_counts_match_scikit_learn(case: tuple[list[int], list[int], int]) -> No
         np.testing.assert_allclose(mine, other, rtol=1e-12, err_msg=name)
 
 
+@settings(deadline=None)
 @given(pairs())
 def test_accuracy_and_f1_match_scikit_learn(case: tuple[list[int], list[int], int]) -> None:
     labels, predicted, classes = case
@@ -79,6 +91,10 @@ def test_accuracy_and_f1_match_scikit_learn(case: tuple[list[int], list[int], in
         assert all(math.isnan(found[name]) for name in ("accuracy", "top5", "macro_f1", "weighted_f1"))
         return
     assert found["accuracy"] == pytest.approx(accuracy_score(labels, predicted), rel=1e-12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # predicted classes without samples
+        peer = balanced_accuracy_score(labels, predicted)
+    assert found["balanced_accuracy"] == pytest.approx(peer, rel=1e-12)
     for average in ("macro", "weighted"):
         peer = f1_score(labels, predicted, average=average, zero_division=0)
         assert found[f"{average}_f1"] == pytest.approx(peer, rel=1e-12), average
@@ -171,4 +187,41 @@ def test_the_loss_is_passed_on() -> None:
 
 def test_all_metrics_are_known() -> None:
     ours = [name for name in metrics.names() if metrics.entry(name).function.__module__.startswith("clfkit.")]
-    assert ours == ["accuracy", "loss", "macro_f1", "top5", "weighted_f1"]
+    assert ours == [
+        "accuracy", "balanced_accuracy", "head_accuracy", "loss", "macro_f1", "middle_accuracy", "tail_accuracy",
+        "top5", "weighted_f1",
+    ]  # fmt: skip
+
+
+THIRDS = ("head_accuracy", "middle_accuracy", "tail_accuracy")
+
+
+def test_thirds_are_those_of_the_classes_by_train_samples() -> None:
+    """Of class k, k + 1 of 6 samples are right."""
+    labels = [k for k in range(6) for _ in range(6)]
+    predicted = [k if n <= k else (k + 1) % 6 for k in range(6) for n in range(6)]
+    found = score(certain(labels, predicted, 6, [1, 50, 3, 40, 2, 7]))
+    right = {"head_accuracy": (2 + 4) / 12, "middle_accuracy": (6 + 3) / 12, "tail_accuracy": (1 + 5) / 12}
+    assert {name: found[name] for name in THIRDS} == pytest.approx(right)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=12))
+def test_classes_of_one_size_stay_together_and_larger_ones_come_first(counts: list[int]) -> None:
+    parts = thirds(np.array(counts)).tolist()
+    assert set(parts) <= {0, 1, 2}
+    pairs = [(a, b) for a in zip(counts, parts, strict=True) for b in zip(counts, parts, strict=True) if a[0] >= b[0]]
+    assert all(larger[1] <= smaller[1] for larger, smaller in pairs)
+    if len(set(counts)) == len(counts) and len(counts) % 3 == 0:
+        assert [parts.count(third) for third in range(3)] == [len(counts) // 3] * 3
+
+
+@pytest.mark.parametrize("counts", [None, [5, 5, 5], [5, 6, 5]])
+def test_balanced_classes_have_no_tail(counts: list[int] | None) -> None:
+    found = score(certain([0, 1, 2], [0, 1, 2], 3, counts))
+    assert all(math.isnan(found[name]) for name in THIRDS)
+
+
+def test_a_third_without_samples_is_undefined() -> None:
+    found = score(certain([0, 0], [0, 1], 2, [90, 10]))
+    assert found["head_accuracy"] == 0.5
+    assert math.isnan(found["middle_accuracy"]) and math.isnan(found["tail_accuracy"])

@@ -78,7 +78,7 @@ def _evaluate(classifier: Classifier, samples: Split, name: str, clock: Stopwatc
 
     engine = classifier.engine
     with clock.part("evaluation"):
-        return evaluate(engine, samples, name, classifier.spec.classes)
+        return evaluate(engine, samples, name, classifier.spec.classes, classifier.checkpoint.class_counts)
 
 
 def _own_data(classifier: Classifier, split: Part, clock: Stopwatch) -> Evaluation:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from clfkit.wording import printable
 
+THIRDS = ("head_accuracy", "middle_accuracy", "tail_accuracy")
+
 
 def say(text: str = "") -> None:
     """Print to standard output."""
@@ -53,8 +55,10 @@ def percent(value: object) -> str:
 
 
 def telling(metrics: Mapping[str, float], classes: int) -> dict[str, float]:
-    """The metrics that say something: with at most five classes, top5 is always 1."""
-    return {name: value for name, value in metrics.items() if name != "top5" or classes > 5}
+    """The metrics that say something: with at most five classes, top5 is always 1; balanced ones have no tail."""
+    silent = {"top5"} if classes <= 5 else set()
+    silent |= {name for name in THIRDS if metrics.get(name) is None or math.isnan(metrics[name])}
+    return {name: value for name, value in metrics.items() if name not in silent}
 
 
 def _safe(text: str) -> str:

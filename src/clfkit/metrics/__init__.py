@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -19,12 +20,14 @@ class Predictions:
     """What a model said about N samples of known class.
 
     labels: (N,) class indices. probabilities: (N, K), rows sum to 1. loss: mean of the experiment's loss.
+    train_counts: (K,) train samples of each class, where they are known.
     """
 
     labels: IndexArray
     probabilities: FloatArray
     classes: ClassMap
     loss: float
+    train_counts: IndexArray | None = None
 
     @cached_property
     def predicted(self) -> IndexArray:
@@ -79,9 +82,9 @@ def _share(part: IndexArray, whole: IndexArray) -> npt.NDArray[np.float64]:
     return share
 
 
-def score(predictions: Predictions) -> dict[str, float]:
-    """Every registered metric of these predictions. NaN stands for undefined."""
+def score(predictions: Predictions, names: Iterable[str] | None = None) -> dict[str, float]:
+    """The metrics of these names, by default every registered one. NaN stands for undefined."""
     return {
         name: float(metrics.build(Component(name, metrics.entry(name).options()), predictions))
-        for name in metrics.names()
+        for name in (metrics.names() if names is None else names)
     }
