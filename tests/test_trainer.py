@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +36,9 @@ class FakeEngine:
 
     def start_epoch(self, epoch: int) -> None:
         self.epochs.append(epoch)
+
+    def ahead(self, batches: Iterator[Any]) -> Iterator[Any]:
+        return batches
 
     def train_step(self, indices: Any, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         self.seen.append((indices.tolist(), lr, key))

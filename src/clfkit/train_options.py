@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from clfkit import components
 from clfkit.components import LossOptions, NoOptions, OptimizerOptions, ScheduleOptions
@@ -113,6 +113,11 @@ class TrainOptions(Options):
     )
     threads: Annotated[PositiveInt | Literal["auto"], one_of("a whole number above 0, or 'auto'")] = Field(
         "auto", description="processor threads; `auto` takes one for tiny networks and all for others"
+    )
+    workers: Annotated[NonNegativeInt | Literal["auto"], one_of("a whole number from 0 on, or 'auto'")] = Field(
+        "auto",
+        description="batches that threads read while the model computes, where samples do not lie in memory; 0 reads "
+        "each when its turn comes",
     )
     deterministic: bool = Field(
         False,

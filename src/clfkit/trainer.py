@@ -130,7 +130,8 @@ class Trainer:
         epoch_key = rng.key(self.seed, "epoch", self.state.epoch)
         self.engine.start_epoch(self.state.epoch + 1)
         lr = math.nan if self.state.position < stop else self._rate(step - 1)  # a smaller max_steps was forced
-        for position, indices in self.batches.epoch(self.state.epoch, self.state.position, stop):
+        batches = (indices for _, indices in self.batches.epoch(self.state.epoch, self.state.position, stop))
+        for position, indices in enumerate(self.engine.ahead(batches), self.state.position):
             lr = self._rate(step)
             look = rng.key(epoch_key, "batch", position) if self.batches.drawn else epoch_key  # drawn again: another
             results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step), look))

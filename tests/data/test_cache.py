@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,13 +17,17 @@ from filelock import FileLock
 from PIL import Image
 
 from clfkit.components import datasets
+from clfkit.config import load_config
 from clfkit.data.bundle import DataBundle, Dataset
 from clfkit.data.cache import CachedImages
+from clfkit.data.files import read_labelled, read_samples
 from clfkit.data.images import ImageFiles, decode_image
 from clfkit.data.loading import Selection, load_bundle
 from clfkit.errors import DataError
+from clfkit.experiment import run_experiment
 from clfkit.progress import Quiet
 from clfkit.reporting import heard_by
+from clfkit.run import RunDirectory
 
 COUNT, SIDE = 24, 160  # 1.8 MB decoded: more than data.memory, 1 MB
 
@@ -143,6 +148,9 @@ def test_another_format_has_a_cache_of_its_own(photos: Path, tmp_path: Path) -> 
 
 KILLED = """
 import os, signal, sys
+from clfkit.config import load_config
+from clfkit.experiment import run_experiment
+from clfkit.run import RunDirectory
 from clfkit.components import datasets
 import clfkit.data.pixel_files as files
 files.CHUNK_IMAGES = 5
@@ -246,3 +254,33 @@ def test_the_size_and_the_progress_are_told(photos: Path) -> None:
     assert news.lines == [f"decoded images: 2 MB in {cache_file('pixels').parent}"]
     assert news.work[0] == ("decoding images", 0, COUNT)
     assert news.work[-1] == ("decoding images", COUNT, COUNT)
+
+
+def test_train_valid_test_and_predict_get_the_same_pixels(photos: Path) -> None:
+    parts = bundle(photos, memory=50)
+    for split in (parts.train, parts.valid, parts.test):
+        assert len(split)
+        alone, ids = read_samples([photos / str(sample) for sample in split.ids], parts.spec)
+        assert [Path(name).name for name in ids] == [Path(str(name)).name for name in split.ids]
+        assert np.array_equal(alone[np.arange(len(split))], split.inputs[np.arange(len(split))])
+    everything = read_labelled(photos, parts.spec)
+    assert np.array_equal(everything.inputs[np.arange(COUNT)], pixels(read(photos)))
+
+
+@pytest.mark.parametrize("options", [{"cache": "auto"}, {"cache": "off"}])
+def test_a_run_does_not_depend_on_where_its_images_lie(options: dict[str, str], photos: Path, tmp_path: Path) -> None:
+    weights = []
+    for memory, workers in ((50, "auto"), (1, 0), (1, 2)):
+        file = tmp_path / "small.yaml"
+        data = json.dumps({"name": "image_folder", "root": str(photos), "size": SIDE, "memory": memory, **options})
+        file.write_text(
+            f"name: small\nengine: torch\ndata: {data}\nmodel: {{name: cnn, channels: [2], dense: [4]}}\nplots: []\n"
+            f"train: {{epochs: 2, batch_size: 4, device: cpu, threads: 1, workers: {workers}}}\n"
+        )
+        run = RunDirectory.create(tmp_path / "outputs", load_config(file), f"{memory}-{workers}")
+        run_experiment(run, run.config(), Quiet())
+        weights.append((run.checkpoint("last").model, run.step_losses()))
+    for model, losses in weights[1:]:
+        assert np.array_equal(losses, weights[0][1])
+        for name, array in model.items():
+            assert np.array_equal(array, weights[0][0][name]), name

@@ -108,6 +108,7 @@ class EngineSetup:
     channels_last: bool | str = "auto"
     resident: bool | str = "auto"
     threads: int | str = "auto"
+    workers: int | str = "auto"
     deterministic: bool = False
     fresh: bool = True
 
@@ -152,6 +153,9 @@ class Engine(Protocol):
 
     def start_epoch(self, epoch: int) -> None:
         """Before the first step of an epoch, counted from 1, and where one is resumed: parts may learn from now on."""
+
+    def ahead(self, batches: Iterator[IndexArray]) -> Iterator[IndexArray]:
+        """The batches of train samples as they are; samples outside memory are read before their turn comes."""
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """One optimizer step on the train samples at `indices`.

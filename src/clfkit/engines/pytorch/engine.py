@@ -72,7 +72,7 @@ class TorchEngine:
     def _prepare_training(self, train: Split) -> None:
         refuse_lone_sample(self._setup, len(train), self.model)
         augment = Augmenter(self._setup.augment, self._setup.spec, "torch")
-        self._train = Feed(train, self._normalize, self.device, self._setup.resident, augment)
+        self._train = Feed(train, self._normalize, self.device, self._setup.resident, augment, self._setup.workers)
         self._mixed = MixedFeed(self._train, self._setup.mix, self._setup.spec) if self._setup.mix else None
         self._optimizer = build_optimizer(self._setup, self.model)
         self._step = eager_step(self._optimizer)
@@ -98,6 +98,10 @@ class TorchEngine:
         if isinstance(self.model, LearnsLater):
             self.model.start_epoch(epoch)
         self._decayed = by_rate(self.model, parameter_groups(self._setup, self.model)[0])
+
+    def ahead(self, batches: Iterator[IndexArray]) -> Iterator[IndexArray]:
+        """See Engine."""
+        return self._train.ahead(batches)
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
@@ -208,9 +212,10 @@ class TorchEngine:
     def _answers(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
         """Logits and labels of a split, batch by batch in its own order."""
         if id(split) not in self._feeds:  # the split is kept too, so that its id stays its own
-            self._feeds[id(split)] = split, Feed(split, self._normalize, self.device, self._setup.resident)
+            feed = Feed(split, self._normalize, self.device, self._setup.resident, workers=self._setup.workers)
+            self._feeds[id(split)] = split, feed
         feed = self._feeds[id(split)][1]
-        for indices in self._evaluation_batches(len(split)):
+        for indices in feed.ahead(self._evaluation_batches(len(split))):
             inputs, labels = feed.batch(indices)
             yield self._logits(inputs), labels
 

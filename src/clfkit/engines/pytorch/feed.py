@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from clfkit.augmentations import Augmenter
 from clfkit.data.batches import all_in_order
 from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
+from clfkit.data.prefetch import AUTO_WORKERS, Prefetch
 from clfkit.errors import UsageError
 
 RESIDENT_SHARE = 0.5
@@ -59,6 +62,7 @@ class Feed:
         device: torch.device,
         resident: bool | str = "auto",
         augment: Augmenter | None = None,
+        workers: int | str = "auto",
     ) -> None:
         self._normalize = normalize
         self._augment = augment
@@ -74,6 +78,8 @@ class Feed:
             samples = torch.from_numpy(np.ascontiguousarray(split.inputs))
             self._ready = samples.dtype != torch.uint8 and not augment
             self._inputs = normalize(samples) if self._ready else samples.to(device)
+        elif not isinstance(split.inputs, np.ndarray):
+            self._inputs = Prefetch(split.inputs, AUTO_WORKERS if isinstance(workers, str) else workers)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -82,6 +88,10 @@ class Feed:
     def resident(self) -> bool:
         """Whether all samples lie on the device."""
         return isinstance(self._inputs, Tensor)
+
+    def ahead(self, batches: Iterator[IndexArray]) -> Iterator[IndexArray]:
+        """The batches as they are; where samples lie outside memory, the following ones are being read meanwhile."""
+        return self._inputs.ahead(batches) if isinstance(self._inputs, Prefetch) else batches
 
     def batch(self, indices: IndexArray, key: int = 0) -> tuple[Tensor, Tensor]:
         """Inputs (n, …) and labels (n,) of the samples at `indices`.

@@ -72,6 +72,10 @@ class ScratchEngine:
     def start_epoch(self, epoch: int) -> None:
         """See Engine. A plan learns as a whole from the first step on."""
 
+    def ahead(self, batches: Iterator[IndexArray]) -> Iterator[IndexArray]:
+        """See Engine. Nothing is read ahead."""
+        return batches
+
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._rule is not None, "this engine was built without train samples"
