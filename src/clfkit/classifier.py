@@ -24,6 +24,7 @@ from clfkit.engines.base import Engine, EngineSetup
 from clfkit.errors import DataError, UsageError
 from clfkit.history import EpochRecord
 from clfkit.run import OUTPUTS, RunDirectory, find_source
+from clfkit.views import Views
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,6 +122,10 @@ class Classifier:
     def data_changed(self) -> bool:
         """Whether samples or split differ from those that the model was trained with."""
         return self.bundle.fingerprint != self.checkpoint.fingerprint
+
+    def views(self, count: int | None) -> Views | None:
+        """What looks at every sample `count` times, with the augmentations of the config. Raises UsageError."""
+        return None if count is None else Views(count, self.config.train.augment, self.spec, self.config.seed)
 
     def with_overrides(self, overrides: Sequence[str]) -> Classifier:
         """The same model with options changed as `--set` does: where its data lies, on which device it runs.

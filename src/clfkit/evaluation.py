@@ -13,6 +13,7 @@ from clfkit.data.bundle import ClassMap, FloatArray, Split
 from clfkit.engines.base import Engine
 from clfkit.metrics import Predictions, score
 from clfkit.run import RunDirectory
+from clfkit.views import Views
 
 ALL_CLASSES = 1000
 KEPT_CLASSES = 100
@@ -40,15 +41,25 @@ class Evaluation:
 
 
 def evaluate(
-    engine: Engine, split: Split, name: str, classes: ClassMap, train_counts: Sequence[int] | None = None
+    engine: Engine,
+    split: Split,
+    name: str,
+    classes: ClassMap,
+    train_counts: Sequence[int] | None = None,
+    views: Views | None = None,
 ) -> Evaluation:
     """Score the engine's model on a split: training never does, so no choice is made on test.
 
     train_counts: (K,) train samples of each class, for the metrics that part classes by them.
+    views: average the probabilities over them. The loss, which is one of logits, is then undefined.
     """
-    probabilities, totals = engine.evaluate(split)
+    if views is None:
+        probabilities, totals = engine.evaluate(split)
+        loss = totals.mean_loss
+    else:
+        probabilities, loss = views.predict(engine, split.inputs), float("nan")
     counts = None if train_counts is None else np.array(train_counts, np.int64)
-    predictions = Predictions(split.labels, probabilities, classes, totals.mean_loss, counts)
+    predictions = Predictions(split.labels, probabilities, classes, loss, counts)
     return Evaluation(name, len(split), score(predictions), _table(predictions), predictions)
 
 

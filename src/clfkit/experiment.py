@@ -23,7 +23,7 @@ from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, draw_all, suitable
 from clfkit.preparation import Parts, read_data
 from clfkit.reporting import Audience, heard_by
-from clfkit.resuming import how_far, refuse_changes, same_moments
+from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_moments
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trainer import Observer, Trainer
@@ -72,6 +72,7 @@ def resume_run(
     config: the options as they are now; a larger train.epochs extends the run, any other change needs `force`.
     Raises UsageError for changes, RunError when there is nothing left to do, CheckpointError.
     """
+    refuse_joined(run)
     before = run.config()
     config = config or before
     refuse_changes(run, before, config, force)

@@ -196,6 +196,8 @@ def _accepts(schema: dict[str, Any], definitions: dict[str, Any], registries: Se
 
 
 def _plural(kind: str) -> str:
+    if kind.startswith("{"):
+        return kind
     return kind.replace("number", "numbers", 1) if "number" in kind else "names"
 
 

@@ -28,6 +28,16 @@ def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
     raise RunError(f"nothing to resume under {out / config.name}{there}. A larger train.epochs extends a finished run")
 
 
+def refuse_joined(run: RunDirectory) -> None:
+    """Raises RunError for what `clfkit ensemble` has made: it was never trained, so there is nothing to go on with."""
+    members = run.status().get("members")
+    if members:
+        raise RunError(
+            f"{run.path} was joined from {len(members)} trained models and not trained itself, so there is nothing to "
+            "resume; continue the runs that it was joined from, and join them again with clfkit ensemble"
+        )
+
+
 def _longer(before: TrainOptions, now: TrainOptions) -> list[str]:
     """The options that let training go on for longer than before."""
     longer = ["train.epochs"] if now.epochs > before.epochs else []

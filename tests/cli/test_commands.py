@@ -15,6 +15,7 @@ from clfkit.components import ALL
 
 COMMANDS = (
     "train", "eval", "predict", "plot", "plot-boundary", "validate", "init", "list", "show", "schema", "runs",
+    "ensemble",
 )  # fmt: skip
 
 
@@ -66,6 +67,36 @@ def test_only_the_best_checkpoint_on_the_own_data_is_kept_with_the_run(cli, trai
     assert (trained / "evaluation/test.json").read_bytes() == before
     if not more:
         assert json.loads(done.out)["run"] == source
+
+
+def test_eval_with_views_shows_their_score_and_keeps_nothing(cli, trained_digits: Path) -> None:
+    kept = {path: path.read_bytes() for path in trained_digits.glob("[ep]*/*.[jn]*")}
+    assert kept
+    arguments = ("eval", "--checkpoint", trained_digits, "--tta", "4", "--set", "train.augment=[shift]", "--json")
+    done, again = cli(*arguments), cli(*arguments)
+    result = json.loads(done.out)
+    assert result["tta"] == 4
+    assert result["metrics"]["loss"] is None
+    assert result["metrics"] == json.loads(again.out)["metrics"]
+    assert result["metrics"] != json.loads((trained_digits / "evaluation/test.json").read_text())["metrics"]
+    assert "4 views" in done.err and "not kept" in done.err
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_views_need_augmentations(cli, trained_digits: Path, trained: Path) -> None:
+    done = cli("eval", "--checkpoint", trained, "--tta", "4")
+    assert done.code == 2
+    assert "no augmentations" in done.err
+    assert cli("eval", "--checkpoint", trained_digits, "--tta", "1").code == 2
+
+
+def test_predict_with_views(cli, trained_digits: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "a.png")
+    arguments = ("predict", tmp_path / "a.png", "--checkpoint", trained_digits)
+    views = ("--tta", "8", "--set", "train.augment=[shift]")
+    plain, averaged = cli(*arguments), cli(*arguments, *views)
+    assert plain.code == averaged.code == 0
+    assert plain.out != averaged.out == cli(*arguments, *views).out
 
 
 def test_eval_on_another_experiment_takes_its_overrides(cli, trained: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clfkit import __version__
-from clfkit.cli import components, eval, gradcheck, init, pack, plot, predict, runs, schema, train, validate
+from clfkit.cli import components, ensemble, eval, gradcheck, init, pack, plot, predict, runs, schema, train, validate
 from clfkit.cli.terminal import say
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ def clfkit(
 
 app.command("train", epilog="Example:  clfkit train configs/mnist.yaml --set train.epochs=2")(train.train)
 app.command("eval", epilog="Example:  clfkit eval --checkpoint latest --split valid")(eval.evaluate)
+app.command("ensemble", epilog="Example:  clfkit ensemble outputs/digits/a outputs/digits/b")(ensemble.ensemble)
 app.command("predict", epilog="Example:  clfkit predict --checkpoint outputs/mnist/RUN digit.png")(predict.predict)
 app.command("plot", epilog="Example:  clfkit plot curves latest, or  clfkit plot optimizers RUN RUN …")(plot.plot)
 app.command("plot-boundary", epilog="Example:  clfkit plot-boundary --checkpoint latest --out boundary.png")(

@@ -38,5 +38,14 @@ CheckpointSource = Annotated[
         show_default=False,
     ),
 ]
+TestTimeViews = Annotated[
+    int | None,
+    typer.Option(
+        "--tta",
+        metavar="N",
+        min=2,
+        help="Average over N views of each sample: as it is, and N - 1 times augmented (train.augment).",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables; errors only.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")]

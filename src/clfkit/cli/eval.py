@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clfkit.cli.arguments import AsJson, CheckpointSource, OutputRoot, Overrides, Plugins, Quiet
+from clfkit.cli.arguments import AsJson, CheckpointSource, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
 from clfkit.cli.terminal import columns, complain, say, telling
 from clfkit.errors import RunError, UsageError
 from clfkit.storage import without_nan
@@ -33,6 +33,7 @@ def evaluate(
             help="Other labelled samples: a folder of class folders, .csv, .npz, or an experiment's .yaml.",
         ),
     ] = None,
+    tta: TestTimeViews = None,
     overrides: Overrides = [],
     out: OutputRoot = Path("outputs"),
     quiet: Quiet = False,
@@ -47,19 +48,23 @@ def evaluate(
     classifier = load(checkpoint, out)
     if data is None:
         classifier = classifier.with_overrides(overrides)
-        evaluation = _own_data(classifier, part, clock)
+        evaluation = _own_data(classifier, part, clock, tta)
     else:
-        evaluation = _other_data(classifier, data, part, overrides, clock)
+        evaluation = _other_data(classifier, data, part, overrides, clock, tta)
     seconds = clock.rounded()["evaluation"]
     source = str(classifier.run.path) if classifier.run and classifier.is_best else checkpoint
     if as_json:
-        where = {} if data is None else {"data": str(data)}
+        where: dict[str, object] = {} if data is None else {"data": str(data)}
+        where |= {} if tta is None else {"tta": tta}
         metrics = without_nan(evaluation.metrics)
         shown = {"run": source, "split": evaluation.split, **where, "metrics": metrics, "seconds": seconds}
         typer.echo(json.dumps(shown))
     elif not quiet:
         _show(evaluation, source, seconds)
-    if data is None:
+    if tta is not None:
+        if not quiet:
+            complain(f"note: averaged over {tta} views of each sample; not kept as the run's own result")
+    elif data is None:
         _publish(classifier, evaluation)
 
 
@@ -72,24 +77,23 @@ def _part(name: str) -> Part:
     return PART_NAMES[name]
 
 
-def _evaluate(classifier: Classifier, samples: Split, name: str, clock: Stopwatch) -> Evaluation:
+def _evaluate(classifier: Classifier, samples: Split, name: str, clock: Stopwatch, tta: int | None) -> Evaluation:
     """Score the samples while the clock runs: reading them and building the model come before."""
     from clfkit.evaluation import evaluate
 
-    engine = classifier.engine
+    views, engine = classifier.views(tta), classifier.engine
     with clock.part("evaluation"):
-        return evaluate(engine, samples, name, classifier.spec.classes, classifier.checkpoint.class_counts)
+        return evaluate(engine, samples, name, classifier.spec.classes, classifier.checkpoint.class_counts, views)
 
 
-def _own_data(classifier: Classifier, split: Part, clock: Stopwatch) -> Evaluation:
-
+def _own_data(classifier: Classifier, split: Part, clock: Stopwatch, tta: int | None) -> Evaluation:
     part = classifier.bundle.part(split)
     if classifier.data_changed:
         complain(
             "warning: the data or its split is not what the model was trained with; "
             "samples scored here may have been trained on"
         )
-    return _evaluate(classifier, part, split, clock)
+    return _evaluate(classifier, part, split, clock, tta)
 
 
 def _publish(classifier: Classifier, evaluation: Evaluation) -> None:
@@ -104,17 +108,19 @@ def _publish(classifier: Classifier, evaluation: Evaluation) -> None:
         complain(f"warning: {error}")
 
 
-def _other_data(classifier: Classifier, data: Path, split: Part, overrides: list[str], clock: Stopwatch) -> Evaluation:
+def _other_data(
+    classifier: Classifier, data: Path, split: Part, overrides: list[str], clock: Stopwatch, tta: int | None
+) -> Evaluation:
     """Score other samples; with a YAML file, `--set` changes that experiment's options."""
     from clfkit.data.files import read_labelled
 
     if data.suffix in (".yaml", ".yml"):
         part = classifier.on_data_of(data, overrides).bundle.part(split)
-        return _evaluate(classifier, part, split, clock)
+        return _evaluate(classifier, part, split, clock, tta)
     if not data.exists():
         raise UsageError(f"--data {data}: no such file or folder")
     samples = read_labelled(data, classifier.spec)
-    return _evaluate(classifier.with_overrides(overrides), samples, "all", clock)
+    return _evaluate(classifier.with_overrides(overrides), samples, "all", clock, tta)
 
 
 def _show(evaluation: Evaluation, source: str, seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clfkit.cli.arguments import CheckpointSource, Plugins
+from clfkit.cli.arguments import CheckpointSource, Overrides, Plugins, TestTimeViews
 from clfkit.cli.terminal import complain, say
 from clfkit.errors import UsageError
 
@@ -29,18 +29,21 @@ def predict(
     root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
         "outputs"
     ),
+    tta: TestTimeViews = None,
+    overrides: Overrides = [],
     plugin: Plugins = [],
 ) -> None:
     """Predict the class of new samples: one CSV row each with sample, predicted class and probability."""
     from clfkit.classifier import load
     from clfkit.data.files import read_samples
 
-    classifier = load(checkpoint, root)
+    classifier = load(checkpoint, root).with_overrides(overrides)
+    views = classifier.views(tta)
     for path in inputs:
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder")
     samples, ids = read_samples(inputs, classifier.spec)
-    scores = classifier.engine.predict(samples)
+    scores = views.predict(classifier.engine, samples) if views else classifier.engine.predict(samples)
     best = scores.argmax(axis=1)
     header = ["sample", "predicted", "probability", *(classifier.classes if probabilities else ())]
     rows = (

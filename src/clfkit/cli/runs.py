@@ -35,11 +35,17 @@ def runs(
             done = "?"
         rows.append(
             (
-                run.path, status["status"], f"{done}/{status.get('epochs', '?')}", status.get("best_epoch"),
+                run.path, status["status"], _epochs(status, done), status.get("best_epoch"),
                 percent(status.get("valid.accuracy")), percent(status.get("test.accuracy")), _when(status),
             )
         )  # fmt: skip
     say(columns(rows, ("run", "status", "epochs", "best", "valid", "test", "started")))
+
+
+def _epochs(status: dict[str, Any], done: object) -> str:
+    """Epochs done and wanted; of what was joined from others, how many those are."""
+    members = status.get("members")
+    return f"{len(members)} joined" if isinstance(members, list) else f"{done}/{status.get('epochs', '?')}"
 
 
 def _when(status: dict[str, Any]) -> str:

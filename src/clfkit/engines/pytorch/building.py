@@ -16,6 +16,7 @@ from clfkit.errors import ModelError, UsageError
 from clfkit.models.modules import as_modules
 from clfkit.models.plan import Plan
 from clfkit.models.trial import refusals, shape_of_outputs
+from clfkit.options import Options
 from clfkit.registry import Component
 
 CPU = torch.device("cpu")
@@ -83,14 +84,20 @@ def as_module(model: Plan | nn.Module, seed: int, dtype: torch.dtype = torch.flo
 
 def _without_weights(component: Component[NoOptions]) -> Component[NoOptions]:
     """The same component, and those in its options, without the `weights` that it would start from."""
+    return Component(component.name, _trained(component.options))
+
+
+def _trained(options: Options) -> Any:
     changes: dict[str, Any] = {}
-    for name, field in type(component.options).model_fields.items():
-        value = getattr(component.options, name)
+    for name, field in type(options).model_fields.items():
+        value = getattr(options, name)
         if isinstance(value, Component):
             changes[name] = _without_weights(value)
+        elif isinstance(value, tuple):  # the members of an ensemble
+            changes[name] = tuple(_trained(item) if isinstance(item, Options) else item for item in value)
         elif name == "weights" and field.default is None:
             changes[name] = None
-    return Component(component.name, component.options.model_copy(update=changes))
+    return options.model_copy(update=changes)
 
 
 def refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> None:

@@ -1,0 +1,1 @@
+"""Several trained models joined into one."""

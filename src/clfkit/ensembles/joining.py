@@ -1,0 +1,93 @@
+"""From trained models to a finished run that stands for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clfkit.checkpoint import Checkpoint
+from clfkit.classifier import Classifier
+from clfkit.data.bundle import DataBundle, Part
+from clfkit.ensembles.members import Member, unlike_split
+from clfkit.ensembles.probabilities import as_checkpoint
+from clfkit.environment import environment
+from clfkit.errors import UsageError
+from clfkit.evaluation import Evaluation, evaluate, save_evaluation
+from clfkit.metrics import Predictions, score
+from clfkit.run import RunDirectory
+
+Scores = dict[str, dict[str, float]]
+"""{part: {metric: value}}; without a loss for members, whose losses may differ."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What became of joining: the run, and how members and whole score. No scores where they would not be honest."""
+
+    run: RunDirectory
+    members: dict[str, Scores]
+    scores: Scores
+    warning: str | None = None
+
+
+def join_probabilities(
+    members: Sequence[Member], out: Path, name: str | None, run_id: str | None, *, force: bool = False
+) -> Joined:
+    """Average the probabilities of the members, score each and the whole on valid and test, keep it as a run.
+
+    Raises UsageError for members that were trained with different splits; with `force` they are joined, unscored.
+    """
+    reason = unlike_split(members)
+    if reason is not None and not force:
+        raise UsageError(f"{reason}; --force joins them without a score")
+    chosen = name or f"{members[0].classifier.config.name}-ensemble"
+    return keep(as_checkpoint(members, chosen, honest=reason is None), members, out, run_id, reason)
+
+
+def keep(
+    checkpoint: Checkpoint, members: Sequence[Member], out: Path, run_id: str | None, reason: str | None = None
+) -> Joined:
+    """Score a model that was joined from members, and write it as a finished run.
+
+    reason: why it cannot be scored. Nothing is written before all is computed.
+    """
+    classifier = Classifier(checkpoint, checkpoint.config)
+    engine = classifier.engine  # fits, or raises
+    bundle = None if reason is not None else members[0].classifier.bundle
+    parts = [] if bundle is None else held_out(bundle)
+    counts, classes = checkpoint.class_counts, checkpoint.spec.classes
+    results = [evaluate(engine, bundle.part(part), part, classes, counts) for part in parts if bundle]
+    scores = {each.name: score_member(each, bundle, parts) for each in members if bundle}
+    run = RunDirectory.create(out, checkpoint.config, run_id)
+    with run.lock():
+        run.save_checkpoint("best", checkpoint)
+        run.write_environment(environment(engine.decisions))
+        _write_results(run, results, bundle)
+        accuracies: dict[str, Any] = {f"{each.split}.accuracy": each.metrics["accuracy"] for each in results}
+        run.set_status("finished", members=[each.name for each in members], **accuracies)
+    return Joined(run, scores, {each.split: each.metrics for each in results}, reason)
+
+
+def held_out(bundle: DataBundle) -> list[Part]:
+    """The parts that a run is scored on: valid and test, or train where there is neither."""
+    parts: list[Part] = [part for part in ("valid", "test") if len(getattr(bundle, part))]
+    return parts or ["train"]
+
+
+def score_member(member: Member, bundle: DataBundle, parts: Sequence[Part]) -> Scores:
+    """The metrics of one member alone."""
+    scores: Scores = {}
+    counts, classes = bundle.train.counts(len(bundle.spec.classes)), bundle.spec.classes
+    for part in parts:
+        split = bundle.part(part)
+        predictions = Predictions(split.labels, member.predict(split.inputs), classes, float("nan"), counts)
+        scores[part] = {name: value for name, value in score(predictions).items() if name != "loss"}
+    return scores
+
+
+def _write_results(run: RunDirectory, results: Sequence[Evaluation], bundle: DataBundle | None) -> None:
+    for evaluation in results:
+        assert bundle is not None, "only a known split is scored"
+        save_evaluation(run, evaluation, getattr(bundle, evaluation.split).ids)
