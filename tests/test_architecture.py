@@ -168,13 +168,24 @@ def test_torchvision_has_one_door() -> None:
 
 
 def test_nothing_is_unpickled() -> None:
-    for library in ("pickle", "marshal", "joblib", "dill", "cloudpickle", "shelve"):
+    """Weights files of torch are read in one place, tensors and plain values only; pickle lends it an exception."""
+    weights = "models.weight_files"
+    for library in ("marshal", "joblib", "dill", "cloudpickle", "shelve"):
         assert outside(library) == set()
+    assert {(name, full) for name in MODULES for full in imported(name, deep=True) if "pickle" in full} == {
+        (weights, "pickle")
+    }
+    assert "pickle." not in MODULES[weights].read_text().replace("pickle import UnpicklingError", "")
     for name, path in MODULES.items():
         text = path.read_text()
         assert "allow_pickle=True" not in text, name
         called = {ast.unparse(node.func) for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)}
-        assert not called & {"torch.load", "torch.jit.load", "torch.hub.load"}, name
+        loaders = {"torch.load", "torch.jit.load", "torch.hub.load"}
+        assert called & loaders == ({"torch.load"} if name == weights else set()), name
+    calls = [node for node in ast.walk(TREES[weights]) if isinstance(node, ast.Call)]
+    (load,) = [node for node in calls if ast.unparse(node.func) == "torch.load"]
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in load.keywords}
+    assert given == {"map_location": "'cpu'", "weights_only": "True", "mmap": "True"}
 
 
 def test_figures_are_made_without_pyplot() -> None:

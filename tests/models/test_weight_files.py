@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from torch import nn
 from clfkit.components import backbones
 from clfkit.data.bundle import ClassMap, DataSpec
 from clfkit.errors import ModelError
+from clfkit.models.weight_files import weights_notes
 from clfkit.vision import torchvision
 
 SPEC = DataSpec(inputs="image", shape=(3, 32, 32), mean=(0.0,) * 3, std=(1.0,) * 3, classes=ClassMap(names=("a", "b")))
@@ -68,25 +66,76 @@ class Bomb:
         return Path.touch, (self.path,)
 
 
-@pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))])
 @pytest.mark.parametrize("suffix", [".pth", ".pt", "", ".safetensors"])
-def test_pickles_are_not_read(tmp_path: Path, write: Callable[[Any, Path], None], suffix: str) -> None:
+@pytest.mark.parametrize(
+    "write",
+    [
+        torch.save,
+        lambda value, path: torch.save(value, path, _use_new_zipfile_serialization=False),
+        lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2)),
+    ],
+    ids=["zip", "old", "pickle"],
+)
+def test_nothing_in_a_file_is_run(tmp_path: Path, write: Callable[[Any, Path], None], suffix: str) -> None:
     write({"features.0.weight": Bomb(tmp_path / "exploded")}, tmp_path / f"weights{suffix}")
-    reason = "cannot be read" if suffix == ".safetensors" else r"only \.safetensors files are read"
+    reason = r"only \.safetensors, \.pth and \.pt files are read" if suffix == "" else "cannot be read"
     with pytest.raises(ModelError, match=reason) as refused:
         load(tmp_path / f"weights{suffix}")
     assert not (tmp_path / "exploded").exists()
     assert "\n" not in str(refused.value)
 
 
-def test_the_conversion_that_is_offered_works(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    torch.save(state, tmp_path / "x.pth")
-    with pytest.raises(ModelError) as refused:
-        load(tmp_path / "x.pth")
-    command = shlex.split(str(refused.value).split("into one by: ")[1])
-    assert command.pop(0) == "python"
-    subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, timeout=120)
-    assert torch.equal(load(tmp_path / "x.safetensors").state_dict()["body.features.0.bias"], state["features.0.bias"])
+NESTED: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
+    "plain": lambda state: state,
+    "of a training program": lambda state: {"epoch": 3, "optimizer": {}, "state_dict": state},
+    "model": lambda state: {"model": state},
+    "parallel": lambda state: {"model": {f"module.{name}": tensor for name, tensor in state.items()}},
+}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt"])
+@pytest.mark.parametrize("nest", NESTED.values(), ids=NESTED)
+def test_state_dicts_of_torch_are_loaded(
+    state: dict[str, torch.Tensor], tmp_path: Path, nest: Callable[[dict[str, torch.Tensor]], Any], suffix: str
+) -> None:
+    torch.save(nest(state), tmp_path / f"weights{suffix}")
+    network = load(tmp_path / f"weights{suffix}")
+    assert weights_notes(network) == [f"weights{suffix}, without its classifier"]
+    loaded = network.state_dict()
+    assert all(torch.equal(tensor, state[name.removeprefix("body.")]) for name, tensor in loaded.items())
+    (tmp_path / f"weights{suffix}").write_bytes(b"")  # nothing of the network lies in the file any more
+    assert torch.equal(loaded["body.features.0.bias"], state["features.0.bias"])
+
+
+def test_a_larger_network_is_not_half_loaded(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save({**state, "layer9.weight": torch.zeros(1)}, tmp_path / "weights.pth")
+    with pytest.raises(ModelError, match=r"of another network: 1 tensors more than this one, first 'layer9\.weight'"):
+        load(tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("value", [[], {}, {"model": {}}, {3: torch.zeros(1)}, torch.zeros(2)])
+def test_what_is_no_state_dict_is_refused(tmp_path: Path, value: Any) -> None:
+    torch.save(value, tmp_path / "weights.pth")
+    with pytest.raises(ModelError, match="hold no state dict"):
+        load(tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("wrong", [3.5, torch.zeros(96, 3, 3, 3).to_sparse(), torch.zeros(64, dtype=torch.int64)])
+def test_what_is_no_plain_tensor_is_not_copied(state: dict[str, torch.Tensor], tmp_path: Path, wrong: Any) -> None:
+    torch.save({**state, "features.0.bias": wrong}, tmp_path / "weights.pth")
+    with pytest.raises(ModelError, match=r"lack or misshape 1 tensors, first 'features\.0\.bias'"):
+        load(tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_files_of_torch_that_were_cut_off_are_refused(
+    state: dict[str, torch.Tensor], tmp_path: Path, share: float
+) -> None:
+    torch.save(state, tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    (tmp_path / "weights.pth").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ModelError, match="cannot be read"):
+        load(tmp_path / "weights.pth")
 
 
 DAMAGED: dict[str, Callable[[Path], Any]] = {
@@ -100,6 +149,7 @@ DAMAGED: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("write", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_files_are_refused(tmp_path: Path, write: Callable[[Path], Any]) -> None:
-    write(tmp_path / "weights.safetensors")
-    with pytest.raises(ModelError, match=r"squeezenet1_1.*weights.*cannot be read"):
-        load(tmp_path / "weights.safetensors")
+    for suffix in (".safetensors", ".pth"):
+        write(tmp_path / f"weights{suffix}")
+        with pytest.raises(ModelError, match=r"squeezenet1_1.*weights.*cannot be read"):
+            load(tmp_path / f"weights{suffix}")

@@ -34,6 +34,7 @@ from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_opti
 from clfkit.engines.threads import choose_threads
 from clfkit.losses import build_loss
 from clfkit.models.fine_tuning import LearnsLater
+from clfkit.models.weight_files import weights_notes
 
 EVALUATION_NUMBERS = {"cpu": 80_000}
 """Inputs, or outputs where they are more, in one batch of an evaluation: as many as a processor's caches and allocator
@@ -66,6 +67,8 @@ class TorchEngine:
         self.decisions = {"device": str(self.device), "precision": precision, "threads": self._threads}
         if setup.spec.inputs == "image":
             self.decisions["channels"] = "last" if layout == torch.channels_last else "first"
+        if notes := weights_notes(self.model):
+            self.decisions["weights"] = "; ".join(notes)
         if setup.train is not None:
             self._prepare_training(setup.train)
 

@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clfkit.components import backbones
 from clfkit.data.bundle import DataSpec
 from clfkit.errors import ModelError
+from clfkit.models.weight_files import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor, nn
 
-NAMES = (
-    "resnet18", "resnet34", "resnet50", "resnet101", "resnext50_32x4d", "wide_resnet50_2", "mobilenet_v2",
-    "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "efficientnet_b3", "efficientnet_v2_s",
-    "convnext_tiny", "convnext_small", "densenet121", "vgg11_bn", "vgg16_bn", "squeezenet1_1", "mnasnet1_0",
-    "shufflenet_v2_x1_0", "regnet_y_400mf", "regnet_y_3_2gf",
-)  # fmt: skip
-CLASSIFIERS = ("avgpool", "fc", "classifier")  # the parts behind the feature maps, by torchvision's names
-CONVERSION = (
-    """python -c "import torch, safetensors.torch as s; """
-    """s.save_file(torch.load('x.pth', weights_only=True), 'x.safetensors')\""""
-)
+FAMILIES = {
+    "": ("alexnet", "googlenet", "inception_v3", "maxvit_t", "mobilenet_v2", "resnext50_32x4d"),
+    "convnext_": ("base", "large", "small", "tiny"),
+    "densenet": ("121", "161", "169", "201"),
+    "efficientnet_": ("b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "v2_l", "v2_m", "v2_s"),
+    "mnasnet": ("0_5", "0_75", "1_0", "1_3"),
+    "mobilenet_v3_": ("large", "small"),
+    "regnet_x_": ("16gf", "1_6gf", "32gf", "3_2gf", "400mf", "800mf", "8gf"),
+    "regnet_y_": ("128gf", "16gf", "1_6gf", "32gf", "3_2gf", "400mf", "800mf", "8gf"),
+    "resnet": ("18", "34", "50", "101", "152"),
+    "resnext101_": ("32x8d", "64x4d"),
+    "shufflenet_v2_": ("x0_5", "x1_0", "x1_5", "x2_0"),
+    "squeezenet": ("1_0", "1_1"),
+    "swin_": ("b", "s", "t", "v2_b", "v2_s", "v2_t"),
+    "vgg": ("11", "11_bn", "13", "13_bn", "16", "16_bn", "19", "19_bn"),
+    "vit_": ("b_16", "b_32", "h_14", "l_16", "l_32"),
+    "wide_resnet": ("101_2", "50_2"),
+}
+"""Every classification network of torchvision 0.28, written down so that a config is checked without importing it."""
+
+NAMES = tuple(family + member for family, members in FAMILIES.items() for member in members)
+CLASSIFIERS = ("avgpool", "flatten", "dropout", "fc", "classifier", "head", "heads")
+"""The parts behind the feature maps, by torchvision's names."""
+
+AUXILIARY = ("aux1", "aux2", "AuxLogits")
+"""Classifiers at half the way, which help nobody but the training of 2015."""
+
+WITH_AUXILIARY = {"googlenet": {"aux_logits": False, "init_weights": True}}
+WITH_AUXILIARY["inception_v3"] = WITH_AUXILIARY["googlenet"]
+SIDE = 224
+"""Pixels of a side of images that networks take which divide them into patches of fixed number."""
 
 
 def _register(name: str) -> Callable[..., nn.Module]:
     def network(spec: DataSpec, *, weights: str | None = None) -> nn.Module:
-        return _backbone(name, weights)
+        return _backbone(name, spec, weights)
 
     network.__doc__ = f"""torchvision's {name}, without its classifier.
 
     Images (N, 1 or 3, H, W) → feature maps. Grey images are shown to all three colour channels.
 
     Options:
-        weights: a .safetensors state dict of the whole network to start from, or `default` for torchvision's own
-            (downloaded); empty starts from random weights.
+        weights: a file with the state dict of the whole network to start from (.safetensors, .pth or .pt), or `default`
+            for torchvision's own (downloaded); empty starts from random weights.
     """
     return backbones.register(name, inputs="image")(network)
 
@@ -46,22 +67,27 @@ for _name in NAMES:
     _register(_name)
 
 
-def _backbone(name: str, weights: str | None) -> nn.Module:
+def _backbone(name: str, spec: DataSpec, weights: str | None) -> nn.Module:
     from torch import nn
 
     from clfkit.vision import torchvision
 
+    options: dict[str, Any] = {} if weights == "default" else WITH_AUXILIARY.get(name, {})
     try:
-        network = torchvision().models.get_model(name, weights="DEFAULT" if weights == "default" else None)
+        network = torchvision().models.get_model(name, weights="DEFAULT" if weights == "default" else None, **options)
     except OSError as error:
         raise ModelError(f"backbone {name!r}: its weights cannot be downloaded ({error})") from None
+    transformer = name.startswith("vit_")
+    if transformer or name == "maxvit_t":
+        side = getattr(network, "image_size", SIDE)
+        if spec.shape[1:] != (side, side):
+            height, width = spec.shape[1:]
+            raise ModelError(f"backbone {name!r}: takes images of {side} × {side} pixels only, not {height} × {width}")
+    if transformer:
+        network.heads = nn.Identity()
+    body: nn.Module = network if transformer else _before_the_classifier(network)
     if weights and weights != "default":
-        _load(network, Path(weights), name)
-    body = nn.Sequential()
-    for part, module in network.named_children():
-        if part in CLASSIFIERS:
-            break
-        body.add_module(part, module)
+        load_weights(body, Path(weights), f"backbone {name!r}", (*CLASSIFIERS, *AUXILIARY))
 
     class Backbone(nn.Module):
         def __init__(self) -> None:
@@ -70,33 +96,19 @@ def _backbone(name: str, weights: str | None) -> nn.Module:
 
         def forward(self, images: Tensor) -> Tensor:
             maps: Tensor = self.body(images.expand(-1, 3, -1, -1))
-            return maps
+            return maps[:, :, None, None] if transformer else maps
 
     return Backbone()
 
 
-def _load(network: nn.Module, path: Path, name: str) -> None:
-    """Load a state dict; a classifier of another size is left out, anything else must fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _before_the_classifier(network: nn.Module) -> nn.Module:
+    """The parts of a network that make feature maps, one after the other, under their own names."""
+    from torch import nn
 
-    if path.suffix != ".safetensors":
-        raise ModelError(
-            f"backbone {name!r}: weights {path}: only .safetensors files are read. A state dict of torch is turned "
-            f"into one by: {CONVERSION}"
-        )
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"backbone {name!r}: weights {path} cannot be read: {_first_line(error)}") from None
-    expected = network.state_dict()
-    wanted = [key for key in expected if not key.startswith(CLASSIFIERS)]
-    wrong = [key for key in wanted if key not in state or state[key].shape != expected[key].shape]
-    if wrong:
-        raise ModelError(f"backbone {name!r}: weights {path} lack or misshape {len(wrong)} tensors, first {wrong[0]!r}")
-    network.load_state_dict({key: state[key] for key in wanted}, strict=False)
-
-
-def _first_line(error: BaseException) -> str:
-    """torch's refusal of a pickle goes on for a page about how to trust the file all the same."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    body = nn.Sequential()
+    for part, module in network.named_children():
+        if part in CLASSIFIERS:
+            break
+        if part not in AUXILIARY:
+            body.add_module(part, nn.Sequential(*module) if isinstance(module, nn.ModuleList) else module)
+    return body

@@ -1,0 +1,87 @@
+"""Every classification network of torchvision gives feature maps, whatever its own parts are called."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from clfkit.components import backbones
+from clfkit.data.bundle import ClassMap, DataSpec
+from clfkit.errors import ModelError
+from clfkit.models.backbones.torchvision_networks import NAMES
+from clfkit.vision import torchvision
+
+TOKENS = [name for name in NAMES if name.startswith("vit_")]
+DRAWS = (
+    "uniform_", "normal_", "trunc_normal_", "constant_", "ones_", "zeros_", "kaiming_uniform_", "kaiming_normal_",
+    "xavier_uniform_",
+)  # fmt: skip
+
+
+@pytest.fixture
+def without_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First weights are left undrawn, so that the largest networks are made at once and take no memory."""
+    for name in DRAWS:
+        monkeypatch.setattr(nn.init, name, lambda tensor, *_, **__: tensor)
+
+
+def spec_of(*shape: int) -> DataSpec:
+    depth = shape[0]
+    classes = ClassMap(names=("a", "b"))
+    return DataSpec(inputs="image", shape=shape, mean=(0.0,) * depth, std=(1.0,) * depth, classes=classes)
+
+
+def build(name: str, *shape: int, **options: Any) -> nn.Module:
+    network: nn.Module = backbones.build(backbones.parse({"name": name, **options}), spec_of(*shape))
+    return network
+
+
+def test_the_names_are_torchvisions() -> None:
+    models = torchvision().models
+    assert sorted(NAMES) == sorted(models.list_models(module=models))
+    assert len(NAMES) == 80
+
+
+@pytest.mark.usefixtures("without_draws")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_gives_maps(name: str) -> None:
+    """Traced on torch's meta device, which has shapes and no numbers."""
+    network = build(name, 1, 224, 224).to("meta")
+    maps = network.eval()(torch.empty(2, 1, 224, 224, device="meta"))
+    assert maps.shape[0] == 2 and maps.ndim == 4
+    assert (maps.shape[2:] == (1, 1)) == (name in TOKENS)
+    if name not in TOKENS:
+        assert maps.shape[2] == maps.shape[3] == {"inception_v3": 5, "alexnet": 6}.get(name, maps.shape[2])
+        assert 5 <= maps.shape[2] <= 13
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "classifier"),
+    [
+        ("shufflenet_v2_x0_5", 32, "fc"), ("swin_t", 32, "head"), ("googlenet", 64, "fc"), ("vit_b_32", 224, "heads"),
+    ],
+)  # fmt: skip
+def test_maps_are_what_the_classifier_gets(name: str, side: int, classifier: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+        theirs = torchvision().models.get_model(name, weights=None, **options).eval()
+    save_file({key: tensor.contiguous() for key, tensor in theirs.state_dict().items()}, tmp_path / "w.safetensors")
+    mine = build(name, 3, side, side, weights=str(tmp_path / "w.safetensors")).eval()
+    images = torch.rand(2, 3, side, side)
+    with torch.no_grad():
+        logits = getattr(theirs, classifier)(mine(images).mean((2, 3)))
+        torch.testing.assert_close(logits, theirs(images))
+
+
+@pytest.mark.usefixtures("without_draws")
+@pytest.mark.parametrize("name", ["vit_b_32", "maxvit_t"])
+def test_networks_of_one_size_say_it(name: str) -> None:
+    with pytest.raises(ModelError, match=rf"{name}.*224 × 224 pixels only, not 32 × 48"):
+        build(name, 3, 32, 48)
