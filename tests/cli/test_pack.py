@@ -129,6 +129,21 @@ def test_shards_keep_to_their_size(cli, tmp_path: Path) -> None:
     assert all(shard.stat().st_size < 1_000_000 + 10_240 for shard in shards)  # tarfile fills its last record
 
 
+def test_training_on_streamed_shards_resumes_exactly(cli, photos: Path, tmp_path: Path) -> None:
+    config = tmp_path / "shards.yaml"
+    config.write_text(cli("pack", photos, "--set", "data.size=120", "--set", "data.memory=1").out)
+
+    def weights(run: str, *steps: int) -> bytes:
+        for number, last in enumerate(steps):
+            more = ("--resume", tmp_path / "outputs/photos" / run) if number else ("--run-id", run)
+            sized = ("--set", f"train.max_steps={last}", "--set", "train.batch_size=4", "--set", "train.epochs=2")
+            done = cli("train", config, "--out", tmp_path / "outputs", "--quiet", *sized, *more)
+            assert done.code == 0, done.err
+        return (tmp_path / "outputs/photos" / run / "checkpoints/last/model.safetensors").read_bytes()
+
+    assert weights("cut", 3, 8) == weights("whole", 8)
+
+
 def test_labels_of_a_csv_are_kept(cli, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(6):
