@@ -104,7 +104,7 @@ def jittered(spec, *, width: float = 0.01):
 from clfkit.components import metrics
 
 
-@metrics.register("mistakes")
+@metrics.register("mistakes", lower_is_better=True)
 def mistakes(predictions):
     """Number of samples given a wrong class."""
     return float((predictions.predicted != predictions.labels).sum())
@@ -170,10 +170,15 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_new_files_take_part_in_everything(extended: Path, tmp_path: Path) -> None:
-    (tmp_path / "extended.yaml").write_text(EXPERIMENT.replace("MODEL", "quadratic"))
+    (tmp_path / "extended.yaml").write_text(
+        EXPERIMENT.replace("MODEL", "quadratic").replace("device", "best: valid.mistakes, device")
+    )
     printed = run("train", "extended.yaml", "--out", "out", "--run-id", "a", "--json", package=extended, cwd=tmp_path)
     folder = tmp_path / "out" / "extended" / "a"
-    rates = [json.loads(line)["lr"] for line in (folder / "history.jsonl").read_text().splitlines()]
+    history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    counted = [line["valid.mistakes"] for line in history]
+    assert json.loads((folder / "status.json").read_text())["best_epoch"] == 1 + counted.index(min(counted))
+    rates = [line["lr"] for line in history]
     assert rates == [0.25, 0.125, 0.0625]
     evaluation = json.loads((folder / "evaluation" / "test.json").read_text())
     assert json.loads(printed)["metrics"] == evaluation["metrics"]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clfkit.components import metrics
 from clfkit.history import EpochRecord, TrainState, Watch, as_lines, oriented, read_records
 
 
@@ -83,3 +84,25 @@ def test_state_refuses_what_cannot_be() -> None:
             TrainState.model_validate(broken)
     state = TrainState(epoch=3, step=17, position=2, best_epoch=1, best_value=0.1 + 0.2, seconds=1.25)
     assert TrainState.model_validate_json(state.model_dump_json()) == state
+
+
+def test_other_watched_metrics_stand_beside_loss_and_accuracy() -> None:
+    one = record(1, **{"valid.macro_f1": 0.1 + 0.2, "valid.tail_accuracy": None})
+    assert json.loads(one.line())["valid.macro_f1"] == 0.1 + 0.2
+    assert read_records([one.line()]) == (one,)
+    assert one.value("valid.macro_f1") == 0.1 + 0.2
+    assert one.value("valid.tail_accuracy") is None
+    assert record().value("valid.macro_f1") is None
+    assert record() != one
+
+
+@pytest.mark.parametrize("entry", ['"train.macro_f1": 0.5', '"more": 1', '"valid.macro_f1": "high"', '"valid.": 1'])
+def test_other_entries_are_refused(entry: str) -> None:
+    with pytest.raises(ValueError):
+        read_records([record().line()[:-1] + f", {entry}}}"])
+
+
+def test_every_metric_knows_its_direction() -> None:
+    for name in metrics.names():
+        better, worse = (0.1, 0.9) if name == "loss" else (0.9, 0.1)
+        assert oriented(f"valid.{name}", better) > oriented(f"valid.{name}", worse), name

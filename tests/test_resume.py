@@ -100,6 +100,10 @@ VECTORS: dict[str, dict[str, Any]] = {
     "batch norm": {"model.norm": "batch", "train.batch_size": 28},
     "no valid split": {"data.split.valid": 0},
     "full batch": {"train.batch_size": "full", "train.epochs": 14},
+    "watched": {
+        "train.best": "valid.macro_f1",
+        "train.early_stopping": {"metric": "valid.tail_accuracy", "patience": 60},  # undefined: blobs are balanced
+    },
     "drawn": {"train.sampling": "balanced"},
     "steps": {"train.checkpoint_every": {"steps": 3}},
     "rare": {"train.checkpoint_every": {"epochs": 3}},

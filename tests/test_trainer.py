@@ -54,6 +54,9 @@ class FakeEngine:
         self.scored += 1
         return Totals.of({"loss": [loss], "weight": [1.0], "correct": [1], "count": [2]})  # type: ignore[dict-item]
 
+    def evaluate(self, split: Split) -> tuple[Any, Totals]:
+        return np.array([self.scored]), self.score(split)
+
     def model_state(self) -> Arrays:
         return {"steps": np.array(len(self.seen))}
 
@@ -386,3 +389,16 @@ def test_trainer_that_is_finished_trains_no_further() -> None:
     )  # fmt: skip
     again.fit()
     assert len(engine.seen) == 9
+
+
+def test_the_best_epoch_and_early_stopping_by_another_metric() -> None:
+    """It is measured once an epoch, and the loss beside it; what is undefined is never the best."""
+    values: list[float | None] = [None, 0.2, 0.7, None, 0.6, 0.9]
+    early = EarlyStopping(metric="valid.macro_f1", patience=2)
+    trainer, engine, notes = make(FakeEngine([3.0, 2.0, 1.0]), epochs=9, early_stopping=early)
+    trainer = replace(trainer, measure=lambda found, loss: {"valid.macro_f1": values[int(found[0])]})
+    state = trainer.fit()
+    assert (state.best_epoch, state.best_value, state.epoch, state.stopped_early) == (3, 0.7, 5, True)
+    assert engine.scored == 5
+    assert [record.value("valid.macro_f1") for record, _ in notes.records] == values[:5]
+    assert [record.valid_loss for record, _ in notes.records] == [3, 2, 1, 1, 1]

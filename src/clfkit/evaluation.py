@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ClassMap, FloatArray, Split
+from clfkit.data.bundle import ClassMap, FloatArray, IndexArray, Split
 from clfkit.engines.base import Engine
-from clfkit.metrics import Predictions, score
+from clfkit.metrics import Measure, Predictions, score
 from clfkit.run import RunDirectory
 from clfkit.views import Views
 
@@ -61,6 +62,18 @@ def evaluate(
     counts = None if train_counts is None else np.array(train_counts, np.int64)
     predictions = Predictions(split.labels, probabilities, classes, loss, counts)
     return Evaluation(name, len(split), score(predictions), _table(predictions), predictions)
+
+
+def measure(names: Sequence[str], split: Split, classes: ClassMap, train_counts: IndexArray) -> Measure | None:
+    """What finds the metrics of these names on a split after every epoch; None without names."""
+    if not names:
+        return None
+
+    def found(probabilities: FloatArray, loss: float) -> dict[str, float | None]:
+        values = score(Predictions(split.labels, probabilities, classes, loss, train_counts), names)
+        return {f"valid.{name}": value if math.isfinite(value) else None for name, value in values.items()}
+
+    return found
 
 
 def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: npt.NDArray[Any]) -> None:

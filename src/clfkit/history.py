@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from clfkit.components import metrics
 
 
 class EpochRecord(BaseModel):
     """One line of history.jsonl. Losses are means, accuracies shares; valid values are null without a valid split.
 
+    Other metrics that were watched stand beside these, as `valid.macro_f1`; null for what is undefined.
     epoch counts from 1; step is the number of optimizer steps since the start; lr is the last step's learning
     rate; seconds is the time of this epoch alone, validation included.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
 
     epoch: int
     step: int
@@ -26,10 +30,16 @@ class EpochRecord(BaseModel):
     valid_loss: float | None = Field(None, alias="valid.loss")
     valid_accuracy: float | None = Field(None, alias="valid.accuracy")
     seconds: float
+    __pydantic_extra__: dict[Annotated[str, Field(pattern=r"^valid\.\w")], float | None]
+
+    @property
+    def others(self) -> Mapping[str, float | None]:
+        """The metrics beyond loss and accuracy, by name: `valid.macro_f1`."""
+        return self.__pydantic_extra__
 
     def value(self, metric: str) -> float | None:
-        """The value of `valid.loss`, `train.accuracy`, …"""
-        found: float | None = getattr(self, metric.replace(".", "_"))
+        """The value of `valid.loss`, `train.accuracy`, `valid.macro_f1`, …; None where it was not watched."""
+        found: float | None = getattr(self, metric.replace(".", "_"), self.others.get(metric))
         return found
 
     def line(self) -> str:
@@ -65,7 +75,7 @@ def oriented(metric: str, value: float | None) -> float:
     """A metric so that larger is better; a value that is missing or NaN is worse than any other."""
     if value is None or math.isnan(value):
         return -math.inf
-    return -value if metric.endswith("loss") else value
+    return -value if metrics.entry(metric.partition(".")[2]).lower_is_better else value
 
 
 @dataclass

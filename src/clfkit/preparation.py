@@ -11,6 +11,7 @@ from clfkit.data.bundle import DataBundle, IndexArray
 from clfkit.data.loading import load_bundle
 from clfkit.engines.base import Engine, EngineSetup
 from clfkit.errors import UsageError
+from clfkit.evaluation import measure
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Memory, Observer, Trainer
 
@@ -56,8 +57,10 @@ class Parts:
 
     def trainer(self, memory: Memory, observer: Observer) -> Trainer:
         """A trainer that stands at the beginning."""
+        train = self.config.train
         return Trainer(
-            engine=self.engine, batches=self.batches, valid=self.bundle.valid, options=self.config.train, lr=self.rate,
-            seed=self.config.seed, schedule=build_schedule(self.config.train.schedule), memory=memory,
+            engine=self.engine, batches=self.batches, valid=self.bundle.valid, options=train, lr=self.rate,
+            seed=self.config.seed, schedule=build_schedule(train.schedule), memory=memory,
             observer=observer,
+            measure=measure(train.measured, self.bundle.valid, self.bundle.spec.classes, self.counts),
         )  # fmt: skip

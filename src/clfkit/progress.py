@@ -161,6 +161,8 @@ def summary(record: EpochRecord) -> str:
     text = f"train loss {record.train_loss:.4f} acc {record.train_accuracy:.2%}"
     if record.valid_loss is not None and record.valid_accuracy is not None:
         text += f"  valid loss {record.valid_loss:.4f} acc {record.valid_accuracy:.2%}"
+    for name, value in record.others.items():
+        text += f" {name.partition('.')[2]} {'–' if value is None else f'{value:.4f}'}"
     return text
 
 

@@ -53,6 +53,7 @@ class Entry(Generic[S]):
     classes: int | str | None  # number of classes made or needed; a string names the option that says it
     engine: str | None  # the engine that the function builds for; None: any
     accepts: Mapping[str, tuple[Any, ...]]  # the values that options elsewhere may have beside this component
+    lower_is_better: bool  # of a metric
 
     @property
     def doc(self) -> str:
@@ -95,13 +96,14 @@ class Registry(Generic[S]):
         classes: int | str | None = None,
         engine: str | None = "torch",
         accepts: Mapping[str, tuple[Any, ...]] = MappingProxyType({}),
+        lower_is_better: bool = False,
     ) -> Callable[[F], F]:
         """Decorator that adds a function under `name`; its keyword-only parameters become its options.
 
         inputs and classes say what a dataset makes, or what any other component needs. engine: the one that a model,
         loss or optimizer is built for, None for any; of an engine, the one whose components it takes. accepts:
         `{"train.device": ("auto", "cpu")}` where options of the experiment must have one of these values beside this
-        component.
+        component. lower_is_better: of a metric, for whatever looks for the best epoch.
         Raises ValueError for a name that is taken, TypeError for options that are missing or have no type.
         """
 
@@ -110,7 +112,7 @@ class Registry(Generic[S]):
                 taken = self._entries[name].function.__module__
                 raise ValueError(f"{self.kind} {name!r} is registered twice: in {taken} and {function.__module__}")
             model, own = options_of(function, name, self)
-            self._entries[name] = Entry(name, function, model, own, inputs, classes, engine, accepts)
+            self._entries[name] = Entry(name, function, model, own, inputs, classes, engine, accepts, lower_is_better)
             return function
 
         return add

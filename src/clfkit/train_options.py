@@ -4,20 +4,44 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from clfkit import components
 from clfkit.components import LossOptions, NoOptions, OptimizerOptions, ScheduleOptions
 from clfkit.options import Options, fault, one_of
 from clfkit.registry import Component
+from clfkit.wording import meant, shown
 
-MonitoredMetric = Literal["valid.loss", "valid.accuracy"]
+EVERY_EPOCH = ("valid.loss", "valid.accuracy")
+"""Metrics that every epoch gives, watched or not."""
+
+
+def _watched(metric: str) -> str:
+    if metric in EVERY_EPOCH:  # without looking for others: NumPy would be imported
+        return metric
+    part, _, name = metric.partition(".")
+    if part != "valid" or name not in components.metrics.names():
+        known = [f"valid.{each}" for each in components.metrics.names()]
+        raise fault(f"unknown metric {shown(metric)}; {meant(metric, known)}")
+    return metric
+
+
+MonitoredMetric = Annotated[str, AfterValidator(_watched), Field(json_schema_extra={"pattern": r"^valid\."})]
+"""`valid.` and the name of a registered metric."""
 
 
 class EarlyStopping(Options):
     """When to give up: no better value of `metric` for `patience` epochs."""
 
-    metric: MonitoredMetric = Field("valid.loss", description="what is watched, on the valid split")
+    metric: MonitoredMetric = Field("valid.loss", description="what is watched: `valid.` and the name of any metric")
     patience: PositiveInt = Field(10, description="epochs without improvement before training stops")
     min_delta: NonNegativeFloat = Field(0.0, description="smallest change that counts as an improvement")
 
@@ -78,7 +102,7 @@ class TrainOptions(Options):
     )
     early_stopping: EarlyStopping | None = Field(None, description="stop when the valid split stops improving")
     best: MonitoredMetric | None = Field(
-        None, description="what makes an epoch the best one; by default early_stopping.metric, or valid.loss"
+        None, description="metric that makes an epoch the best one; by default early_stopping.metric, or valid.loss"
     )
     checkpoint_every: CheckpointEvery = Field(
         CheckpointEvery(epochs=1), description="how often the state of training is written"
@@ -128,3 +152,9 @@ class TrainOptions(Options):
     def best_metric(self) -> str:
         """The metric that makes an epoch the best one so far."""
         return self.best or (self.early_stopping.metric if self.early_stopping else "valid.loss")
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of the metrics that are watched beside those that every epoch gives."""
+        watched = {self.best_metric, *((self.early_stopping.metric,) if self.early_stopping else ())}
+        return tuple(sorted(metric.partition(".")[2] for metric in watched - set(EVERY_EPOCH)))

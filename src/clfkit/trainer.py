@@ -18,6 +18,7 @@ from clfkit.engines.base import Arrays, Engine, StepResult, Totals
 from clfkit.errors import Interrupted, TrainingError
 from clfkit.history import EpochRecord, TrainState, Watch
 from clfkit.interruption import Interruption
+from clfkit.metrics import Measure, Watched
 from clfkit.schedules import Progress, Schedule
 from clfkit.train_options import CheckpointEvery, TrainOptions
 
@@ -85,6 +86,7 @@ class Trainer:
     records: list[EpochRecord] = field(default_factory=list)
     best: Arrays | None = None
     before: Arrays | None = None
+    measure: Measure | None = None  # of the valid split, where more than loss and accuracy is watched
     partial: Totals = field(default_factory=lambda: Totals.of({}))
 
     def __post_init__(self) -> None:
@@ -109,8 +111,8 @@ class Trainer:
                 while not self.finished:
                     started = time.monotonic() - self.state.seconds
                     totals, lr = self._train_epoch(interruption, started)
-                    scores = self._validate(lr)
-                    record = self._record(totals, scores, lr, time.monotonic() - started)
+                    scores, others = self._validate(lr)
+                    record = self._record(totals, scores, others, lr, time.monotonic() - started)
                     is_best = self._keep_best(record)
                     self.memory.record(record, totals)
                     self.memory.keep(self.state, self.records, self._model)
@@ -167,24 +169,27 @@ class Trainer:
         options = self.options
         return Progress(step, self.batches.per_epoch, options.epochs, self._best.values, options.max_steps)
 
-    def _validate(self, lr: float) -> Totals:
-        """Loss and accuracy on the valid split. Raises TrainingError when the loss is not a number."""
-        scores = self.engine.score(self.valid) if len(self.valid) else Totals.of({})
-        if len(self.valid) and not math.isfinite(scores.mean_loss):
+    def _validate(self, lr: float) -> tuple[Totals, Watched]:
+        """The valid split's scores and what `measure` finds. Raises TrainingError when the loss is not a number."""
+        if not len(self.valid):
+            return Totals.of({}), {}
+        others: Watched = {}
+        if self.measure is None:
+            scores = self.engine.score(self.valid)
+        else:
+            probabilities, scores = self.engine.evaluate(self.valid)
+            others = self.measure(probabilities, scores.mean_loss)
+        if not math.isfinite(scores.mean_loss):
             raise self._not_finite(f"the loss on the valid split became {scores.mean_loss}", self.state.step, lr)
-        return scores
+        return scores, others
 
-    def _record(self, totals: Totals, scores: Totals, lr: float, seconds: float) -> EpochRecord:
+    def _record(self, totals: Totals, scores: Totals, others: Watched, lr: float, seconds: float) -> EpochRecord:
         record = EpochRecord(
-            epoch=len(self.records) + 1,
-            step=self.state.step,
-            lr=lr,
-            train_loss=totals.mean_loss,
-            train_accuracy=totals.accuracy,
+            epoch=len(self.records) + 1, step=self.state.step, lr=lr, seconds=seconds,
+            train_loss=totals.mean_loss, train_accuracy=totals.accuracy,
             valid_loss=scores.mean_loss if len(self.valid) else None,
-            valid_accuracy=scores.accuracy if len(self.valid) else None,
-            seconds=seconds,
-        )
+            valid_accuracy=scores.accuracy if len(self.valid) else None, **others,
+        )  # fmt: skip
         self.records.append(record)
         return record
 

@@ -65,6 +65,7 @@ def test_the_data_may_have_a_seed_of_their_own() -> None:
         ({"early_stopping": {"metric": "valid.accuracy"}}, "valid.accuracy"),
         ({"early_stopping": {"metric": "valid.accuracy"}, "best": "valid.loss"}, "valid.loss"),
         ({"best": "valid.accuracy"}, "valid.accuracy"),
+        ({"early_stopping": {"metric": "valid.tail_accuracy"}}, "valid.tail_accuracy"),
     ],
 )
 def test_which_metric_decides_the_best_epoch(train: dict[str, Any], best: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -13,6 +13,11 @@ import numpy.typing as npt
 from clfkit.components import metrics
 from clfkit.data.bundle import ClassMap, FloatArray, IndexArray
 from clfkit.registry import Component
+
+Watched = Mapping[str, float | None]
+"""`valid.<metric>` of one epoch: None for what is undefined, as in JSON."""
+Measure = Callable[[FloatArray, float], Watched]
+"""Probabilities (N, K) of a split and its mean loss → the metrics that are watched beside loss and accuracy."""
 
 
 @dataclass(frozen=True)

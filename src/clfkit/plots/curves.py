@@ -57,7 +57,7 @@ def _best(records: Sequence[EpochRecord], metric: str) -> EpochRecord | None:
     """The epoch with the best value, the first among equals; None without valid values."""
     watch = Watch(metric)
     improved = [record for record in records if watch.see(record)]
-    return improved[-1] if records[0].value(metric) is not None else None
+    return improved[-1] if any(record.value(metric) is not None for record in records) else None
 
 
 def _draw(axes: Axes, records: Sequence[EpochRecord], name: str) -> None:
