@@ -137,14 +137,49 @@ def last_losses(classifiers):
     figure.subplots().bar(range(len(classifiers)), [each.records[-1].train_loss for each in classifiers])
     return figure
 ''',
+    "plots/previews/sizes.py": '''
+"""Sizes of the splits as bars."""
+from clfkit.components import previews
+
+
+@previews.register("sizes")
+def sizes(config, bundle):
+    """Samples of each split."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().bar(["train", "valid", "test"], [len(bundle.train), len(bundle.valid), len(bundle.test)])
+    return figure
+''',
+    "mixings/swapped.py": '''
+"""Partners in the place of samples."""
+from clfkit.components import mixings
+
+
+@mixings.register("swapped")
+def swapped(spec):
+    """Every sample becomes its partner."""
+    return lambda batch, partners, draws: (partners, draws.uniform(1)[:, 0] * 0)
+''',
 }
-NAMES = {"stripes", "quadratic", "signed", "halving", "jittered", "mistakes", "losses_drawn", "last_losses"}
+NAMES = {
+    "stripes",
+    "quadratic",
+    "signed",
+    "halving",
+    "jittered",
+    "mistakes",
+    "losses_drawn",
+    "last_losses",
+    "sizes",
+    "swapped",
+}
 
 EXPERIMENT = """
 name: extended
 data: {name: stripes, samples: 120}
 model: {name: MODEL}
-train: {epochs: 3, batch_size: 20, optimizer: signed, schedule: halving, augment: [jittered], device: cpu}
+train: {epochs: 3, batch_size: 20, optimizer: signed, schedule: halving, augment: [jittered], mix: swapped, device: cpu}
 plots: [losses_drawn]
 """
 
@@ -160,7 +195,7 @@ def run(*arguments: object, package: Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package with eight files more and no other change."""
+    """A copy of the package with ten files more and no other change."""
     package = tmp_path_factory.mktemp("copy") / "clfkit"
     shutil.copytree(Path(clfkit.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in FILES.items():
@@ -188,6 +223,8 @@ def test_new_files_take_part_in_everything(extended: Path, tmp_path: Path) -> No
     assert (folder / "plots" / "losses_drawn.png").stat().st_size > 1000
     run("plot", "last_losses", folder, package=extended, cwd=tmp_path)
     assert (tmp_path / "last_losses.png").stat().st_size > 1000
+    run("plot", "sizes", "extended.yaml", package=extended, cwd=tmp_path)
+    assert (tmp_path / "sizes.png").stat().st_size > 1000
 
 
 def test_new_files_are_listed_with_their_options(extended: Path, tmp_path: Path) -> None:

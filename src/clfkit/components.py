@@ -95,6 +95,7 @@ mixings: Registry[NoOptions] = Registry("mixing", "clfkit.mixings", NoOptions)
 metrics: Registry[NoOptions] = Registry("metric", "clfkit.metrics", NoOptions)
 plots: Registry[NoOptions] = Registry("plot", "clfkit.plots", NoOptions)
 comparisons: Registry[NoOptions] = Registry("comparison", "clfkit.plots.comparisons", NoOptions)
+previews: Registry[NoOptions] = Registry("preview", "clfkit.plots.previews", NoOptions)
 
 ALL: Mapping[str, Registry[Any]] = {
     "datasets": datasets,
@@ -109,5 +110,6 @@ ALL: Mapping[str, Registry[Any]] = {
     "metrics": metrics,
     "plots": plots,
     "comparisons": comparisons,
+    "previews": previews,
 }
 """Every registry under the plural that `clfkit list` takes."""

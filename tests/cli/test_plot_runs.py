@@ -66,6 +66,25 @@ def test_comparison_says_what_else_differs_and_takes_options(cli, outputs: Path,
     assert "sgd lr 0.05, longer" in drawn
 
 
+DIGITS = """\
+name: shown
+data: {name: digits}
+model: {name: cnn}
+train: {augment: [shift]}
+"""
+
+
+def test_preview_takes_a_yaml_file_with_options_of_both(cli, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("digits.yaml").write_text(DIGITS)
+    changes = ("--set", "samples=1", "--set", "epochs=2", "--set", "train.augment=[flip]", "--set", "train.mix=mixup")
+    done = cli("plot", "augmentations", "digits.yaml", *changes)
+    assert (done.code, done.out, done.err) == (0, "augmentations.png\naugmentations.svg\n", "")
+    drawn = texts(Path("augmentations.svg"))
+    assert "Train samples of shown: flip, mixup" in drawn
+    assert [text for text in drawn if text.startswith("epoch")] == ["epoch 1", "epoch 2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -73,6 +92,10 @@ def test_comparison_says_what_else_differs_and_takes_options(cli, outputs: Path,
         (("optimizers",), 2, "comparison 'optimizers' needs a run"),
         (("nonsense", "latest"), 2, "plots of one run: boundary, "),
         (("nonsense", "latest"), 2, "comparisons of several: optimizers"),
+        (("nonsense", "latest"), 2, "previews of a YAML file: augmentations"),
+        (("augmentations",), 2, "preview 'augmentations' draws one experiment: clfkit plot augmentations CONFIG"),
+        (("augmentations", "nowhere.yaml"), 2, "nowhere.yaml"),
+        (("augmentation", "latest"), 2, "did you mean 'augmentations'?"),
         (("optimisers", "latest"), 2, "did you mean 'optimizers'?"),
         (("curves", "{out}/sgd/one", "{out}/adam/one"), 2, "draws one run, not 2; these compare several: optimizers"),
         (("curves", "{out}/sgd/one", "--checkpoint", "{out}/adam/one"), 2, "draws one run, not 2"),

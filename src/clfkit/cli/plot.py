@@ -1,4 +1,4 @@
-"""clfkit plot: draw a figure of a trained model, or of several."""
+"""clfkit plot: draw a figure of a trained model, of several, or of an experiment before it is trained."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PlotFile = Annotated[
     typer.Option(
         "--out",
         metavar="FILE",
-        help="Where to write (.png, .svg, .pdf); by default the run's plots folder, for a comparison this folder.",
+        help="Where to write (.png, .svg, .pdf); by default the run's plots folder, else this folder.",
     ),
 ]
 Root = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")]
@@ -34,14 +34,14 @@ def plot(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="Which one; see `clfkit list plots` and `clfkit list comparisons`.", show_default=False
+            metavar="NAME", help="Which one; see `clfkit list` plots, comparisons and previews.", show_default=False
         ),
     ],
     runs: Annotated[
         list[str],
         typer.Argument(
             metavar="[RUN]...",
-            help="Run directory, checkpoint folder, or `latest`; several for a comparison.",
+            help="Run directory, checkpoint folder, or `latest`; several for a comparison, a YAML file for a preview.",
             show_default=False,
         ),
     ] = [],
@@ -51,17 +51,24 @@ def plot(
     out: PlotFile = None,
     options: Annotated[
         list[str],
-        typer.Option("--set", metavar="OPTION=VALUE", help="Option of the plot; see `clfkit show plot NAME`."),
+        typer.Option(
+            "--set",
+            metavar="OPTION=VALUE",
+            help="Option of the plot, see `clfkit show plot NAME`; for a preview also one of the experiment.",
+        ),
     ] = [],
     root: Root = Path("outputs"),
     plugin: Plugins = [],
 ) -> None:
-    """Draw a figure of a trained model, or one that compares several."""
-    from clfkit.components import comparisons
+    """Draw a figure of a trained model, one that compares several, or one of an experiment's YAML file."""
+    from clfkit.components import comparisons, previews
 
     registry = _registry(name)
-    component = _component(registry, name, _options(options))
     sources = [*runs, *([] if checkpoint is None else [checkpoint])]
+    if registry is previews:
+        _draw_preview(name, sources, out, options)
+        return
+    component = _component(registry, name, _options(options))
     if not sources:
         raise UsageError(f"{registry.kind} {name!r} needs a run: clfkit plot {name} RUN, or `latest` for RUN")
     if registry is comparisons:
@@ -91,14 +98,17 @@ def plot_boundary(
 
 
 def _registry(name: str) -> Registry[Any]:
-    """Where a figure of that name is registered. Raises UnknownName, which lists both kinds."""
-    from clfkit.components import comparisons, plots
+    """Where a figure of that name is registered. Raises UnknownName, which lists all kinds."""
+    from clfkit.components import comparisons, plots, previews
 
-    for registry in (plots, comparisons):
+    for registry in (plots, comparisons, previews):
         if name in registry.names():
             return registry
-    every = [*plots.names(), *comparisons.names()]
-    kinds = f"plots of one run: {', '.join(plots.names())}; comparisons of several: {', '.join(comparisons.names())}"
+    every = [*plots.names(), *comparisons.names(), *previews.names()]
+    kinds = (
+        f"plots of one run: {', '.join(plots.names())}; comparisons of several: {', '.join(comparisons.names())}; "
+        f"previews of a YAML file: {', '.join(previews.names())}"
+    )
     raise UnknownName(f"unknown plot {shown(name)}; {meant(name, every) if closest(name, every) else kinds}")
 
 
@@ -157,6 +167,21 @@ def _draw_comparison(component: Component[Any], sources: Sequence[str], out: Pat
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     _write(figure, [out] if out else [Path(f"{component.name}.{suffix}") for suffix in FORMATS])
+
+
+def _draw_preview(name: str, sources: Sequence[str], out: Path | None, options: Sequence[str]) -> None:
+    """Draw what an experiment will do. What is set and is no option of the preview is one of the experiment."""
+    from clfkit.components import previews
+    from clfkit.config import load_config
+    from clfkit.plots import FORMATS
+    from clfkit.plots.previews import preview
+
+    if len(sources) != 1:
+        raise UsageError(f"preview {name!r} draws one experiment: clfkit plot {name} CONFIG, a YAML file")
+    own = [text for text in options if text.partition("=")[0] in previews.entry(name).own]
+    component = _component(previews, name, _options(own))
+    figure = preview(component, load_config(sources[0], [text for text in options if text not in own]))
+    _write(figure, [out] if out else [Path(f"{name}.{suffix}") for suffix in FORMATS])
 
 
 def _write(figure: Figure, paths: Sequence[Path]) -> None:
