@@ -241,7 +241,7 @@ def test_plugin_file_adds_a_model_to_an_untouched_package(tmp_path: Path) -> Non
     plugin = tmp_path / "my_net.py"
     plugin.write_text(FILES["models/quadratic.py"].lstrip().replace("quadratic", "quadratic_of_mine"))
     text = EXPERIMENT.replace("MODEL", "quadratic_of_mine, wide: true").replace("stripes", "moons")
-    text = text.replace(", optimizer: signed, schedule: halving, augment: [jittered]", "").replace(
+    text = text.replace(", optimizer: signed, schedule: halving, augment: [jittered], mix: swapped", "").replace(
         "losses_drawn", "curves"
     )
     (tmp_path / "mine.yaml").write_text(text)

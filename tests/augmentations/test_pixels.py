@@ -12,7 +12,18 @@ import torch
 
 from clfkit import rng
 from clfkit.augmentations import Augmenter
-from clfkit.augmentations._colour import brightened, contrasted, greys, saturated, turned
+from clfkit.augmentations._colour import (
+    brightened,
+    contrasted,
+    equalised,
+    greys,
+    posterised,
+    saturated,
+    sharpened,
+    solarised,
+    stretched,
+    turned,
+)
 from clfkit.augmentations._geometry import resample
 from clfkit.augmentations.perspective import inverse_perspective
 from clfkit.components import augmentations
@@ -57,6 +68,7 @@ def augmented(
         (contrasted, "adjust_contrast", 0.0, 3.0),
         (saturated, "adjust_saturation", 0.0, 3.0),
         (turned, "adjust_hue", -0.5, 0.5),
+        (sharpened, "adjust_sharpness", 0.0, 3.0),
     ],
 )
 def test_colours_are_torchvisions(
@@ -66,6 +78,26 @@ def test_colours_are_torchvisions(
     images[0] = images[0, :1]  # a grey picture, and grey pixels
     expected = [255 * peer(name)(image / 255, float(amount)) for image, amount in zip(images, amounts, strict=True)]
     assert torch.allclose(mine(images.clone(), amounts), torch.stack(expected), atol=5e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tones_are_torchvisions(channels: int) -> None:
+    images = images_of(6, channels)
+    images[0], images[1] = 99, images[1] // 3 + 50
+    images[2, :, 0] = 255
+    floats = images.float()
+    assert torch.equal(equalised(floats), peer("equalize")(images).float())
+    assert torch.equal(posterised(floats, torch.arange(6.0)), torch.stack(
+        [peer("posterize")(image, 8 - bits) for bits, image in enumerate(images)]).float())  # fmt: skip
+    assert torch.equal(solarised(floats, torch.arange(6.0) * 50), torch.stack(
+        [peer("solarize")(image, 50.0 * index) for index, image in enumerate(images)]).float())  # fmt: skip
+    assert torch.allclose(stretched(floats), 255 * peer("autocontrast")(floats / 255), atol=1e-2)
+
+
+def test_operations_of_strength_0_change_little() -> None:
+    weak = augmented({"name": "rand_augment", "magnitude": 0.0, "operations_each": 1}, images_of(2600))
+    changed = (weak != images_of(2600).float()).flatten(1).any(dim=1).float().mean()
+    assert 0.05 < changed < 0.25, "stretched and equalised ones, and negatives where a pixel is 255: 3 of 14"
 
 
 def test_greyscale_is_torchvisions() -> None:
@@ -129,6 +161,8 @@ LISTS = [
     {"name": "blur", "probability": 0.6},
     "erase",
     "perspective",
+    "rand_augment",
+    "trivial_augment",
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,12 +64,11 @@ class MixedFeed:
     def batch(self, indices: IndexArray, key: int) -> tuple[Tensor, Targets]:
         """Inputs (n, …) and targets of the samples at `indices`, in the epoch of that key.
 
-        Normalised samples are mixed, which is the same as normalising mixed ones.
+        Normalised samples are mixed, which is the same as normalising mixed ones. Partners outside memory are not read
+        ahead, since nobody knows the key before.
         """
-        both = np.concatenate([indices, self._mixer.partners(key, indices)])
-        inputs, labels = self._feed.batch(both, key)
-        mixed, shares = self._mixer(inputs[: len(indices)], inputs[len(indices) :], key, indices)
+        inputs, labels = self._feed.batch(indices, key)  # first: these may have been read ahead
+        partners, others = self._feed.batch(self._mixer.partners(key, indices), key)
+        mixed, shares = self._mixer(inputs, partners, key, indices)
         exact = torch.float32 if labels.device.type == "mps" else torch.float64
-        return mixed, Targets(
-            labels[: len(indices)], labels[len(indices) :], torch.from_numpy(shares).to(exact).to(labels.device)
-        )
+        return mixed, Targets(labels, others, torch.from_numpy(shares).to(exact).to(labels.device))
