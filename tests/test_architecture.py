@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("classifier", "trainer", "evaluation", "environment", "resuming"),
     ("plots", "memory", "timing", "preparation"),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),
-    ("progress",),
+    ("progress", "planning"),
     ("cli",),
     ("__main__",),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -89,6 +89,16 @@ def resume_run(
     return run
 
 
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """A machine without enough memory, as TrainingError that says what would take less."""
+    try:
+        yield
+    except MemoryError as error:
+        what = f"out of memory: {error}" if str(error) else "out of memory"
+        raise TrainingError(f"{what}; a smaller train.batch_size, or train.accumulate, takes less") from error
+
+
 @dataclass
 class _Session:
     """The parts of one experiment while it runs."""
@@ -160,7 +170,7 @@ class _Session:
         """Train, evaluate, draw; whatever happens, the status says how it ended."""
         self.run.set_status("running", epochs=self.trainer.epochs, reason=None)
         try:
-            with self.engine.at_work():
+            with _memory_errors(), self.engine.at_work():
                 for name, part in (("training", self._train), ("evaluation", self._evaluate), ("drawing", self._draw)):
                     with self.clock.part(name):
                         part()
@@ -180,9 +190,6 @@ class _Session:
         self.listener.on_start(trainer.state, trainer.steps, trainer.epochs, self.config.train.log_every)
         try:
             state = trainer.fit(self.listener.on_signal)
-        except MemoryError as error:
-            what = f"out of memory: {error}" if str(error) else "out of memory"
-            raise TrainingError(f"{what}; a smaller train.batch_size, or train.accumulate, takes less") from error
         finally:
             self.listener.on_stop()
         if state.stopped_early:

@@ -22,6 +22,43 @@ class Row:
     times: int
 
 
+class Clocks:
+    """Seconds and calls of the methods that are put under a clock, each under the name of its part.
+
+    Methods are wrapped on the very objects. A GPU is waited for after each call.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.times: dict[str, int] = defaultdict(int)
+        self.samples = 0
+        for part, method in {**PHASES, "step": "train_step"}.items():
+            self.watch(part, engine, method)
+
+    def watch(self, part: str, owner: Any, method: str) -> None:
+        """Put a method of this one object under a clock; all that happens in a step already is."""
+        wrapped: Callable[..., Any] = getattr(owner, method)
+
+        def timed(*arguments: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            result = wrapped(*arguments, **options)
+            self._engine.wait()
+            self.seconds[part] += time.perf_counter() - start
+            self.times[part] += 1
+            if part == "step":
+                self.samples += result.samples
+            return result
+
+        setattr(owner, method, timed)
+
+    def phases(self) -> list[Row]:
+        """The parts of a step, in the order in which it goes through them; they add up to all steps."""
+        rows = [Row(part, self.seconds[part], self.times[part]) for part in PHASES]
+        rest = self.seconds["step"] - sum(row.seconds for row in rows)
+        return [*rows, Row("rest of a step", rest, self.times["step"])]
+
+
 class Profile(Stopwatch):
     """A stopwatch that also times every phase of every step, evaluations and checkpoints.
 
@@ -31,47 +68,29 @@ class Profile(Stopwatch):
 
     def watch(self, engine: Engine, memory: RunMemory) -> None:
         """See Stopwatch."""
-        self._engine = engine
-        self._spent: dict[str, float] = defaultdict(float)
-        self._times: dict[str, int] = defaultdict(int)
-        self.samples = 0
-        for part, method in PHASES.items():
-            self._time(part, engine, method)
-        self._time("step", engine, "train_step")
-        self._time("evaluation", engine, "score")
+        self._engine, self._clocks = engine, Clocks(engine)
+        self._clocks.watch("evaluation", engine, "score")
         for part, method in memory.phases.items():
-            self._time(part, memory, method)
+            self._clocks.watch(part, memory, method)
         self._others = ("evaluation", *memory.phases)
+
+    @property
+    def samples(self) -> int:
+        """Train samples in all steps."""
+        return self._clocks.samples
 
     def rows(self) -> list[Row]:
         """The parts of the training in the order in which a step goes through them; they add up to all of it."""
-        phases = [Row(part, self._spent[part], self._times[part]) for part in PHASES]
-        steps = Row("rest of a step", self._spent["step"] - sum(row.seconds for row in phases), self._times["step"])
-        others = [Row(part, self._spent[part], self._times[part]) for part in self._others]
-        known = self._spent["step"] + sum(row.seconds for row in others)
-        return [*phases, steps, *others, Row("the loop", self.seconds["training"] - known, self._times["step"])]
+        phases, clocks = self._clocks.phases(), self._clocks
+        others = [Row(part, clocks.seconds[part], clocks.times[part]) for part in self._others]
+        known = sum(row.seconds for row in (*phases, *others))
+        return [*phases, *others, Row("the loop", self.seconds["training"] - known, clocks.times["step"])]
 
     def samples_a_second(self) -> float:
         """Train samples a second, of the steps alone."""
-        return self.samples / self._spent["step"]
+        return self.samples / self._clocks.seconds["step"]
 
     def roof(self) -> float:
         """Train samples a second that this machine's matrix products would allow."""
         with self._engine.at_work():
             return self._engine.roof()
-
-    def _time(self, part: str, owner: Any, method: str) -> None:
-        """Wrap a method of this one object."""
-        wrapped: Callable[..., Any] = getattr(owner, method)
-
-        def timed(*arguments: Any, **options: Any) -> Any:
-            start = time.perf_counter()
-            result = wrapped(*arguments, **options)
-            self._engine.wait()
-            self._spent[part] += time.perf_counter() - start
-            self._times[part] += 1
-            if part == "step":
-                self.samples += result.samples
-            return result
-
-        setattr(owner, method, timed)

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from clfkit import __version__
-from clfkit.cli import components, ensemble, eval, gradcheck, init, pack, plot, predict, runs, schema, train, validate
+from clfkit.cli import (
+    components,
+    ensemble,
+    eval,
+    gradcheck,
+    init,
+    pack,
+    plan,
+    plot,
+    predict,
+    runs,
+    schema,
+    train,
+    validate,
+)  # fmt: skip
 from clfkit.cli.terminal import say
 
 app = typer.Typer(
@@ -37,6 +51,7 @@ def clfkit(
 
 
 app.command("train", epilog="Example:  clfkit train configs/mnist.yaml --set train.epochs=2")(train.train)
+app.command("plan", epilog="Example:  clfkit plan configs/mnist.yaml --set train.batch_size=256")(plan.plan)
 app.command("eval", epilog="Example:  clfkit eval --checkpoint latest --split valid")(eval.evaluate)
 app.command("ensemble", epilog="Example:  clfkit ensemble outputs/digits/a outputs/digits/b")(ensemble.ensemble)
 app.command("predict", epilog="Example:  clfkit predict --checkpoint outputs/mnist/RUN digit.png")(predict.predict)

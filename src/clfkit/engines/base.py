@@ -120,6 +120,29 @@ class EngineSetup:
         return cls(**{**asked, "batch_size": batch_size, **rest})
 
 
+class Footprint(NamedTuple):
+    """Bytes that training takes where it computes; `numbers` are those of the model, whether they learn or not.
+
+    weights: parameters and buffers. gradients: of what learns. optimizer: its moments, and the average with `ema`.
+    activations: what a step keeps of its batch for the backward pass. samples: the train split, where it is resident.
+    peak: the most that was in use during a step, None where nobody counts. available: all that this process may have.
+    """
+
+    numbers: int
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    samples: int
+    peak: int | None = None
+    available: int | None = None
+
+    @property
+    def total(self) -> int:
+        """All that is counted here."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.samples
+
+
 def lone_sample(setup: EngineSetup, samples: int) -> str | None:
     """The beginning of a complaint if a train sample comes by itself: at the end of an epoch, or of the pieces."""
     for batch in (min(setup.batch_size, samples), samples % setup.batch_size or setup.batch_size):
@@ -161,6 +184,12 @@ class Engine(Protocol):
         """One optimizer step on the train samples at `indices`.
 
         Random draws are decided by `key`, and those that augment a sample by `epoch_key` and its index alone.
+        """
+
+    def footprint(self, indices: IndexArray) -> Footprint:
+        """The memory of a step on the train samples at `indices`, which is taken: for an engine that is given up next.
+
+        Raises MemoryError, as `train_step` does within `at_work`, when there is not enough.
         """
 
     def read(self, results: Sequence[StepResult]) -> Totals:

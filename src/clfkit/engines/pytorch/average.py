@@ -20,6 +20,11 @@ class TorchAverage(Average):
         self._held: list[Tensor] = list({tensor.data_ptr(): tensor for tensor in floats if tensor.numel()}.values())
         self._kept = [tensor.clone() for tensor in self._held]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the averages."""
+        return sum(tensor.nbytes for tensor in self._kept)
+
     def _blend(self, share: float) -> None:
         torch._foreach_lerp_(self._kept, self._held, share)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from clfkit.augmentations import Augmenter
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.averaging import join, separate
-from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches
+from clfkit.engines.base import Arrays, EngineSetup, Footprint, StepResult, Totals, evaluation_batches
 from clfkit.engines.pytorch.average import TorchAverage
 from clfkit.engines.pytorch.building import build_model, lay_out, refuse_lone_sample
 from clfkit.engines.pytorch.device import (
@@ -27,6 +27,7 @@ from clfkit.engines.pytorch.device import (
     make_deterministic,
 )
 from clfkit.engines.pytorch.feed import Feed, Normalizer
+from clfkit.engines.pytorch.footprint import kept_for_backward, out_of_memory, peak_of, size_of
 from clfkit.engines.pytorch.mixing import MixedFeed, Targets
 from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups
 from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
@@ -86,12 +87,16 @@ class TorchEngine:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """See Engine. The program that trains may draw from torch too: its random stream is put back as well."""
+        """See Engine. The program that trains may draw from torch too: its random stream is put back as well.
+
+        Raises MemoryError, whatever torch raises, when there is not enough.
+        """
         threads, stream = torch.get_num_threads(), self._random.get_state()
         torch.set_num_threads(self._threads)
         keep_freed_memory()
         try:
-            yield
+            with out_of_memory():
+                yield
         finally:
             torch.set_num_threads(threads)
             self._random.set_state(stream)
@@ -179,6 +184,22 @@ class TorchEngine:
         with torch.autocast(self.device.type, torch.bfloat16):
             logits = self.model(inputs)
         return logits.float()
+
+    def footprint(self, indices: IndexArray) -> Footprint:
+        """See Engine."""
+        assert self._optimizer is not None, "this engine was built without train samples"
+        peak_of(self.device)
+        with kept_for_backward(self.model) as kept:
+            self.train_step(indices, 0.0, 0)
+        self.wait()
+        moments = [tensor for state in self._optimizer.state.values() for tensor in state.values()]
+        peak, available = peak_of(self.device) or (None, None)
+        return Footprint(
+            numbers=sum(parameter.numel() for parameter in self.model.parameters()),
+            weights=size_of([*self.model.parameters(), *self.model.buffers()]), gradients=size_of(self._learnable),
+            optimizer=size_of(moments) + (self._average.nbytes if self._average else 0),
+            activations=sum(kept.values()), samples=self._train.nbytes, peak=peak, available=available,
+        )  # fmt: skip
 
     def read(self, results: Sequence[StepResult]) -> Totals:
         """See Engine."""

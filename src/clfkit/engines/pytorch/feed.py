@@ -89,6 +89,11 @@ class Feed:
         """Whether all samples lie on the device."""
         return isinstance(self._inputs, Tensor)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples that lie on the device."""
+        return self._inputs.nbytes if isinstance(self._inputs, Tensor) else 0
+
     def ahead(self, batches: Iterator[IndexArray]) -> Iterator[IndexArray]:
         """The batches as they are; where samples lie outside memory, the following ones are being read meanwhile."""
         return self._inputs.ahead(batches) if isinstance(self._inputs, Prefetch) else batches

@@ -18,6 +18,11 @@ class ScratchAverage(Average):
         self._kept = [array.copy() for array in self._held]
         self._spare = [np.empty_like(array) for array in self._held]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the averages, and of as much to work in."""
+        return sum(array.nbytes for array in (*self._kept, *self._spare))
+
     def _blend(self, share: float) -> None:
         for held, kept, spare in zip(self._held, self._kept, self._spare, strict=True):
             if share == 1:

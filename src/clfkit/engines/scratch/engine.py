@@ -16,7 +16,7 @@ from clfkit.components import models, optimizers
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.arrays import parameter_of
 from clfkit.engines.averaging import join, separate
-from clfkit.engines.base import Arrays, EngineSetup, StepResult, Totals, evaluation_batches, lone_sample
+from clfkit.engines.base import Arrays, EngineSetup, Footprint, StepResult, Totals, evaluation_batches, lone_sample
 from clfkit.engines.scratch.average import ScratchAverage
 from clfkit.engines.scratch.clipping import clip_norm
 from clfkit.engines.scratch.feed import Columns, Feed
@@ -136,6 +136,19 @@ class ScratchEngine:
 
     def _hits(self, logits: Array, labels: IndexArray) -> int:
         return int(np.count_nonzero(self.loss.predicted(logits) == labels))
+
+    def footprint(self, indices: IndexArray) -> Footprint:
+        """See Engine. Activations are all that layers and loss work in, and never give back."""
+        assert self._rule is not None, "this engine was built without train samples"
+        self.train_step(indices, 0.0, 0)
+        network = self.network
+        memories = [*(layer.memory for layer in network.layers), self.loss.memory, self._columns.memory]
+        moments = sum(vector.nbytes for vector in self._rule.state.values())
+        return Footprint(
+            numbers=self.parameters, weights=network.weights.nbytes, gradients=network.gradient.nbytes,
+            optimizer=moments + (self._average.nbytes if self._average else 0),
+            activations=sum(memory.nbytes for memory in memories), samples=self.train.nbytes,
+        )  # fmt: skip
 
     def read(self, results: Sequence[StepResult]) -> Totals:
         """See Engine. Nothing has to be waited for."""

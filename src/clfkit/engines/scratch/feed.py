@@ -50,6 +50,12 @@ class Feed:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples that lie in memory."""
+        held = self._inputs if self._ready is None else self._ready
+        return held.nbytes if isinstance(held, np.ndarray) else 0
+
     def batch(self, indices: IndexArray, key: int = 0) -> tuple[Array, IndexArray]:
         """Inputs (…, n) and labels (n,) of the samples at `indices`.
 

@@ -41,6 +41,11 @@ class Memory:
                 array.fill(fill)
         return array
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that was asked for."""
+        return sum(whole.nbytes for whole in self._whole.values())
+
     def _reshaped(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         size = prod(shape)
         whole = self._whole.get(name)
