@@ -217,6 +217,8 @@ def test_any_network_agrees_with_torch(problem: tuple[tuple[int, ...], Any], cla
     shape, model = problem
     if model.get("norm") == "batch" or model.get("batch_norm"):
         batch = 4  # two samples are normalised to ±1 whatever they are: no digits are left of the gradient
+    if model.get("norm") == "layer":  # nor are there of one feature (always 0) or of two
+        model = {**model, "hidden": tuple(max(width, 3) for width in model["hidden"])}
     setup = make_setup(*shape, classes=classes, model=model)
     engine = scratch_of(setup)
     network = network_beside(setup, engine, classes)
