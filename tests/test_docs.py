@@ -40,7 +40,7 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
         (tmp_path / f"part{number}.py").write_text(code)
         plugins += ["--plugin", str(tmp_path / f"part{number}.py")]
-    assert len(plugins) == 20
+    assert len(plugins) == 22
     config = tmp_path / "own.yaml"
     config.write_text(
         "name: own\ndata: {name: rings, samples: 200}\nmodel: logistic\n"
@@ -56,6 +56,9 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "clfkit", "plot", "last_accuracy", "own/a", *plugins]
     subprocess.run(command, cwd=tmp_path, check=True)
     assert (tmp_path / "last_accuracy.png").is_file()
+    command = [sys.executable, "-m", "clfkit", "plot", "largest_class", "own.yaml", *plugins]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "largest_class.png").is_file()
 
     sets = ["engine=scratch", "model={name: bottleneck, width: 3}", "train.optimizer={name: signed, lr: 0.02}"]
     command = [sys.executable, "-m", "clfkit", "train", str(config), "--out", str(tmp_path), "--run-id", "b"]
@@ -69,6 +72,7 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     (tmp_path / "my_net.py").write_text(net[1])
     arguments = ["--plugin", str(tmp_path / "my_net.py"), "--set", "model={name: my_net, width: 4}"]
     arguments += ["--set", "train.epochs=1", "--set", "plots=[]", "--out", str(tmp_path), "--json"]
+    arguments += [*plugins, "--set", "train.mix=halves"]
     command = [sys.executable, "-m", "clfkit", "train", "configs/digits.yaml", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
