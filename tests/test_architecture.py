@@ -154,6 +154,7 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         "engines.pytorch.device",
         "engines.pytorch.engine",
         "engines.pytorch.feed",
+        "engines.pytorch.footprint",
         "engines.pytorch.mixing",
         "engines.pytorch.optimizing",
         "engines.pytorch.roof",

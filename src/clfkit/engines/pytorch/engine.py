@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ from clfkit.engines.pytorch.footprint import kept_for_backward, out_of_memory, p
 from clfkit.engines.pytorch.mixing import MixedFeed, Targets
 from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups
 from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
-from clfkit.engines.pytorch.state import from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
+from clfkit.engines.pytorch.state import fetch, from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.engines.threads import choose_threads
 from clfkit.losses import build_loss
 from clfkit.models.fine_tuning import LearnsLater
@@ -203,12 +202,7 @@ class TorchEngine:
 
     def read(self, results: Sequence[StepResult]) -> Totals:
         """See Engine."""
-        return Totals(
-            _fetch([r.loss for r in results]).astype(np.float64),
-            _fetch([r.weight for r in results]).astype(np.float64),
-            _fetch([r.correct for r in results]).astype(np.int64),
-            np.array([r.samples for r in results], np.int64),
-        )
+        return fetch(results)
 
     @torch.inference_mode()
     def score(self, split: Split) -> Totals:
@@ -301,10 +295,3 @@ class TorchEngine:
             put_optimizer_arrays(self._optimizer, self.model, moments)
             if trained:
                 from_arrays(self.model, trained)
-
-
-def _fetch(values: list[Any]) -> Any:
-    """0-d tensors or numbers as one array, with a single transfer."""
-    if values and isinstance(values[0], Tensor):
-        return torch.stack(values).cpu().numpy()
-    return np.array(values)

@@ -1,15 +1,16 @@
-"""Weights and optimizer moments of torch as plain named arrays, and back."""
+"""Weights, optimizer moments and results of steps: from torch to plain arrays, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from clfkit.engines.arrays import check_fit, parameter_of
-from clfkit.engines.base import Arrays
+from clfkit.engines.base import Arrays, StepResult, Totals
 
 
 def to_arrays(tensors: Mapping[str, Tensor]) -> Arrays:
@@ -52,3 +53,20 @@ def put_optimizer_arrays(optimizer: torch.optim.Optimizer, model: nn.Module, arr
         # Step counters lie on the CPU, unless the whole step runs as one kernel on the device.
         on_cpu = value.ndim == 0 and not optimizer.defaults.get("fused")
         optimizer.state[parameter][entry] = value if on_cpu else value.to(parameter.device)
+
+
+def fetch(results: Sequence[StepResult]) -> Totals:
+    """Step results on the host, with one transfer for each kind of them."""
+    return Totals(
+        _fetch([r.loss for r in results]).astype(np.float64),
+        _fetch([r.weight for r in results]).astype(np.float64),
+        _fetch([r.correct for r in results]).astype(np.int64),
+        np.array([r.samples for r in results], np.int64),
+    )
+
+
+def _fetch(values: list[Any]) -> Any:
+    """0-d tensors or numbers as one array, with a single transfer."""
+    if values and isinstance(values[0], Tensor):
+        return torch.stack(values).cpu().numpy()
+    return np.array(values)
