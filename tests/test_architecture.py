@@ -159,6 +159,7 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         "engines.pytorch.optimizing",
         "engines.pytorch.roof",
         "engines.pytorch.state",
+        "engines.pytorch.statistics",
     }
 
 

@@ -184,12 +184,21 @@ def build_engine(
     config: ExperimentConfig, spec: DataSpec, class_counts: tuple[int, ...], device: str | None = None
 ) -> Engine:
     """The engine that trained, for prediction. Unless a device is named it may be on another one than that."""
+    setup = prediction_setup(config, spec, class_counts)
+    chosen = resolved(config.engine, setup)
+    engine: Engine = engines.build(chosen, dataclasses.replace(setup, device=device or device_here(config)))
+    return engine
+
+
+def prediction_setup(config: ExperimentConfig, spec: DataSpec, class_counts: tuple[int, ...]) -> EngineSetup:
+    """What an engine is built from to predict."""
     batches = Batches.of(sum(class_counts), config.train.batch_size, config.seed)
-    setup = EngineSetup.of(
+    return EngineSetup.of(
         config.train, spec=spec, model=config.model, train=None, class_counts=np.array(class_counts, np.int64),
         seed=config.seed, batch_size=batches.batch_size,
     )  # fmt: skip
-    chosen = resolved(config.engine, setup)
-    here = dataclasses.replace(setup, device=device or ("cpu" if config.train.device == "cpu" else "auto"))
-    engine: Engine = engines.build(chosen, here)
-    return engine
+
+
+def device_here(config: ExperimentConfig) -> str:
+    """Where a model is used that may have been trained on another machine."""
+    return "cpu" if config.train.device == "cpu" else "auto"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,12 +22,20 @@ def ensemble(
     ],
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Name of its folder; by default the first run's and `-ensemble`."),
+        typer.Option(
+            metavar="NAME", help="Name of its folder; by default the first run's and `-ensemble` or `-average`."
+        ),
     ] = None,
     out: OutputRoot = Path("outputs"),
     run_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Name of the run's folder; by default the time.")
     ] = None,
+    average: Annotated[
+        Literal["probabilities", "weights"],
+        typer.Option(
+            help="What is averaged; `weights` gives one network, of snapshots or of runs tuned from one start."
+        ),
+    ] = "probabilities",
     force: Annotated[
         bool, typer.Option("--force", help="Join models of different splits too, without a score.")
     ] = False,
@@ -35,11 +43,17 @@ def ensemble(
     as_json: AsJson = False,
     plugin: Plugins = [],
 ) -> None:
-    """Join trained models into one that averages their class probabilities, and score it beside them."""
-    from clfkit.ensembles.joining import join_probabilities
+    """Join trained models into one, by the mean of their class probabilities, and score it beside them."""
+    from clfkit.ensembles.joining import join_probabilities, join_weights
     from clfkit.ensembles.members import find_members
 
-    joined = join_probabilities(find_members(runs, out), out, name, run_id, force=force)
+    members = find_members(runs, out)
+    if average == "weights":
+        joined = join_weights(members, out, name, run_id)
+    else:
+        joined = join_probabilities(members, out, name, run_id, force=force)
+    if joined.left_out:
+        complain(f"note: left out, since accuracy on valid falls with their weights: {', '.join(joined.left_out)}")
     if joined.warning is not None:
         complain(f"warning: not scored, since {joined.warning}")
     if as_json:
@@ -59,7 +73,7 @@ def _show(joined: Joined) -> None:
             [member, *(percent(scores[part][metric]) for part, metric in shown)]
             for member, scores in joined.members.items()
         ]
-        rows.append(["ensemble", *(percent(joined.scores[part][metric]) for part, metric in shown)])
+        rows.append(["joined", *(percent(joined.scores[part][metric]) for part, metric in shown)])
         gains = [_gain(joined, part, metric) for part, metric in shown]
         rows.append(["gain over the members' mean", *(f"{100 * gain:+.2f} points" for gain in gains)])
         say(columns(rows, ("", *(f"{part} {metric}" for part, metric in shown))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from clfkit.classifier import Classifier
 from clfkit.data.bundle import DataBundle, Part
 from clfkit.ensembles.members import Member, unlike_split
 from clfkit.ensembles.probabilities import as_checkpoint
+from clfkit.ensembles.weights import average_of_snapshots, greedy_soup
 from clfkit.environment import environment
 from clfkit.errors import UsageError
 from clfkit.evaluation import Evaluation, evaluate, save_evaluation
@@ -24,12 +26,16 @@ Scores = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class Joined:
-    """What became of joining: the run, and how members and whole score. No scores where they would not be honest."""
+    """What became of joining: the run, and how members and whole score. No scores where they would not be honest.
+
+    left_out: members whose weights would have lowered the accuracy on valid.
+    """
 
     run: RunDirectory
     members: dict[str, Scores]
     scores: Scores
     warning: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def join_probabilities(
@@ -44,6 +50,25 @@ def join_probabilities(
         raise UsageError(f"{reason}; --force joins them without a score")
     chosen = name or f"{members[0].classifier.config.name}-ensemble"
     return keep(as_checkpoint(members, chosen, honest=reason is None), members, out, run_id, reason)
+
+
+def join_weights(members: Sequence[Member], out: Path, name: str | None, run_id: str | None) -> Joined:
+    """Average the weights: of one run's snapshots all, of several runs those that go together (`greedy_soup`).
+
+    Raises UsageError for members that were trained with different splits, since data are needed to choose and to
+    measure statistics of batch norm, and for those whose weights cannot be averaged.
+    """
+    reason = unlike_split(members)
+    if reason is not None:
+        raise UsageError(reason)
+    runs = {member.classifier.run for member in members}
+    if len(runs) == 1 and None not in runs:
+        checkpoint, used = average_of_snapshots(members), list(members)
+    else:
+        checkpoint, used = greedy_soup(members)
+    config = checkpoint.config.model_copy(update={"name": name or f"{checkpoint.config.name}-average"})
+    joined = keep(dataclasses.replace(checkpoint, config=config), members, out, run_id)
+    return dataclasses.replace(joined, left_out=tuple(each.name for each in members if each not in used))
 
 
 def keep(
