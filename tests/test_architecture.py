@@ -15,7 +15,7 @@ PACKAGE = Path(clfkit.__file__).parent
 # The same table stands in docs/architecture.md. A name stands for a module or for a whole folder; the longest one
 # that fits counts. A module imports from lower floors, or from its own folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "vision", "wording", "interruption", "reporting"),
+    ("errors", "rng", "vision", "wording", "interruption", "reporting", "world"),
     ("options", "plugins", "storage"),
     ("document", "signature"),
     ("registry",),
@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations", "mixings"),
     ("engines", "checkpoint"),
     ("run", "views"),
-    ("classifier", "trainer", "evaluation", "environment", "resuming"),
+    ("classifier", "trainer", "evaluation", "environment", "resuming", "watching"),
     ("plots", "memory", "timing", "preparation"),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),
     ("progress", "planning"),
@@ -155,11 +155,13 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         "engines.pytorch.engine",
         "engines.pytorch.feed",
         "engines.pytorch.footprint",
+        "engines.pytorch.global_norm",
         "engines.pytorch.mixing",
         "engines.pytorch.optimizing",
         "engines.pytorch.roof",
         "engines.pytorch.state",
         "engines.pytorch.statistics",
+        "engines.pytorch.world",
     }
 
 

@@ -19,6 +19,8 @@ from clfkit.experiment import run_experiment
 from clfkit.history import EpochRecord
 from clfkit.progress import Quiet
 from clfkit.run import RunDirectory, all_runs, find_source, latest_run
+from clfkit.watching import WatchedRun
+from clfkit.world import World
 
 
 @pytest.fixture
@@ -299,3 +301,25 @@ def test_full_disk_is_an_expected_error_for_every_file_of_a_run(
     ):
         with pytest.raises(RunError, match=r"cannot (write|make|remove) .*: No space left"):
             change()
+
+
+class Second(World):
+    """A world that does the work of all, under the number of the second."""
+
+    rank = 1
+
+    def share(self, samples: int, pieces: int = 1) -> list[slice]:
+        """All of it."""
+        return World().share(samples, pieces)
+
+
+def test_a_watched_run_is_written_by_nobody(laboratory: Any, run: RunDirectory) -> None:
+    """A whole training, snapshots too: what another process of the same run does."""
+    config = laboratory.config("blobs", {"train.epochs": 2, "train.snapshots": {"every": 1}, "plots": []})
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    world = Second()
+    run_experiment(WatchedRun(run.path), config, Quiet(), world=world)
+    with pytest.raises(UsageError, match="'scratch' trains in one process"):  # and not removed either
+        world.size = 2
+        run_experiment(WatchedRun(run.path), laboratory.config("blobs", {"engine": "scratch"}), Quiet(), world=world)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before

@@ -20,6 +20,7 @@ from clfkit.history import EpochRecord, TrainState
 from clfkit.schedules import Progress
 from clfkit.train_options import CheckpointEvery, EarlyStopping, TrainOptions
 from clfkit.trainer import Snapshot, Trainer
+from clfkit.world import World
 
 
 @dataclass
@@ -350,6 +351,36 @@ def test_signal_ends_training_with_one_checkpoint_of_that_step(step: int, every:
     assert heard == [15]
     assert len(engine.seen) == step
     assert notes.saved[-1] == step and len(set(notes.saved)) == len(notes.saved)
+
+
+class Company(World):
+    """A world in which another process hears SIGTERM, or finds that a checkpoint is due, at one of the agreements."""
+
+    def __init__(self, at: int, *noticed: int) -> None:
+        self.left, self.noticed = at, noticed
+
+    def largest(self, *numbers: int) -> tuple[int, ...]:
+        """The others have noticed nothing but that."""
+        self.left -= 1
+        others = self.noticed if self.left == 0 else ()
+        return tuple(max(pair) for pair in zip(numbers, (*others, 0, 0), strict=False))
+
+
+@pytest.mark.parametrize(("at", "step"), [(1, 1), (4, 3), (6, 5)])  # a step each, and the end of the epoch after three
+def test_a_signal_to_another_process_stops_this_one(at: int, step: int) -> None:
+    trainer, engine, notes = make()
+    trainer.world = Company(at, signal.SIGTERM)
+    with pytest.raises(Interrupted, match=rf"SIGTERM at step {step}$"):
+        trainer.fit()
+    assert len(engine.seen) == step
+    assert notes.saved[-1] == step
+
+
+def test_a_checkpoint_that_is_due_elsewhere_is_due_here() -> None:
+    trainer, _, notes = make(checkpoint_every=CheckpointEvery(minutes=60.0))
+    trainer.world = Company(2, 0, 1)
+    trainer.fit()
+    assert notes.saved == [2, 9]
 
 
 def test_signal_does_not_cut_off_what_is_written_last() -> None:

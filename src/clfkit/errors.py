@@ -10,6 +10,7 @@
     ├── CheckpointError          a checkpoint is damaged, foreign or absent
     ├── RunError                 a run directory exists, is locked or cannot be written
     ├── TrainingError            the loss left the finite numbers
+    ├── WorkerLost               another process that trains the same model has ended
     └── Interrupted              a signal stopped the run; its checkpoint is kept             exit 130, 143
 
 Everything else that escapes is a bug and keeps its traceback.
@@ -79,6 +80,10 @@ class RunError(ClfkitError):
 
 class TrainingError(ClfkitError):
     """Training cannot go on: the loss is not a finite number any more."""
+
+
+class WorkerLost(ClfkitError):
+    """Training cannot go on: another of its processes has ended. The last checkpoint is complete."""
 
 
 class Interrupted(ClfkitError):

@@ -16,7 +16,7 @@ from clfkit.data.bundle import DataBundle, Part
 from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Engine, Totals
 from clfkit.environment import differences, environment
-from clfkit.errors import ClfkitError, Interrupted, RunError, TrainingError
+from clfkit.errors import ClfkitError, Interrupted, RunError, TrainingError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
@@ -27,6 +27,10 @@ from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_moments
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trainer import Observer, Trainer
+from clfkit.world import World
+
+SHARING = ("torch", "auto")
+"""Engines that take their share of a batch; `auto` takes torch where there are several processes."""
 
 
 class Listener(Observer, Audience, Protocol):
@@ -43,17 +47,24 @@ class Listener(Observer, Audience, Protocol):
 
 
 def run_experiment(
-    run: RunDirectory, config: ExperimentConfig, listener: Listener, clock: Stopwatch | None = None
+    run: RunDirectory,
+    config: ExperimentConfig,
+    listener: Listener,
+    clock: Stopwatch | None = None,
+    *,
+    world: World | None = None,
 ) -> None:
     """Train, evaluate and draw one experiment in a run directory that was just made.
 
     clock: a stopwatch that began when the run was asked for, by default now.
+    world: the processes that train together; ranks other than 0 come with a `WatchedRun`.
     Raises ClfkitError; a run that fails before its first step leaves no directory behind.
     """
+    world = world or World()
     with run.lock(), ExitStack() as unless_begun:
-        if not run.checkpoint_path("last"):  # never a run that holds somebody's work
+        if not world.rank and not run.checkpoint_path("last"):  # never a run that holds somebody's work
             unless_begun.callback(shutil.rmtree, run.path, ignore_errors=True)
-        session = _Session.prepare(config, run, listener, clock or Stopwatch())
+        session = _Session.prepare(config, run, listener, clock or Stopwatch(), world)
         session.begin()
         unless_begun.pop_all()
         session.complete()
@@ -66,6 +77,7 @@ def resume_run(
     *,
     force: bool = False,
     clock: Stopwatch | None = None,
+    world: World | None = None,
 ) -> RunDirectory:
     """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
 
@@ -78,10 +90,11 @@ def resume_run(
     refuse_changes(run, before, config, force)
     with run.lock():
         checkpoint = run.checkpoint("last")
-        session = _Session.prepare(config, run, listener, clock or Stopwatch(), fresh=False)
+        session = _Session.prepare(config, run, listener, clock or Stopwatch(), world or World(), fresh=False)
         session.restore(checkpoint)
         if session.trainer.finished and run.status()["status"] == "finished":
             raise RunError(f"nothing left to do in {run.path}, {how_far(session.trainer.state, config.train)}")
+        session.world.largest(0)  # everybody has read the checkpoint before it is replaced
         if config != before:
             run.replace_config(config)
         session.go_on()
@@ -111,19 +124,23 @@ class _Session:
     trainer: Trainer
     memory: RunMemory
     clock: Stopwatch
+    world: World
 
     @classmethod
     def prepare(
-        cls, config: ExperimentConfig, run: RunDirectory, listener: Listener, clock: Stopwatch, *, fresh: bool = True
-    ) -> _Session:
+        cls, config: ExperimentConfig, run: RunDirectory, listener: Listener, clock: Stopwatch, world: World,
+        *, fresh: bool = True,
+    ) -> _Session:  # fmt: skip
         """Load the data and build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
+        if world.size > 1 and config.engine.name not in SHARING:
+            raise UsageError(f"engine: {config.engine.name!r} trains in one process; engine: torch takes several")
         with heard_by(listener):
             bundle = read_data(config)
-        parts = Parts.of(config, bundle, fresh=fresh)
+        parts = Parts.of(config, bundle, fresh=fresh, world=world)
         memory = RunMemory(run, config, parts.bundle, tuple(map(int, parts.counts)))
         clock.watch(parts.engine, memory)
         trainer = parts.trainer(memory, FirstStep(listener, clock))
-        return cls(config, run, listener, parts.bundle, parts.engine, trainer, memory, clock)
+        return cls(config, run, listener, parts.bundle, parts.engine, trainer, memory, clock, world)
 
     def begin(self) -> None:
         """Write down what a run starts with."""
@@ -170,7 +187,7 @@ class _Session:
         """Train, evaluate, draw; whatever happens, the status says how it ended."""
         self.run.set_status("running", epochs=self.trainer.epochs, reason=None)
         try:
-            with _memory_errors(), self.engine.at_work():
+            with _memory_errors(), self.engine.at_work(), self.world.guard():
                 for name, part in (("training", self._train), ("evaluation", self._evaluate), ("drawing", self._draw)):
                     with self.clock.part(name):
                         part()
@@ -211,6 +228,9 @@ class _Session:
         self.run.set_status("running", best_epoch=state.best_epoch, **scores)
 
     def _draw(self) -> None:
+        self.world.leave()  # figures are drawn by one, which may take as long as it likes
+        if self.world.rank:
+            return
         best = self.run.checkpoint("best")
         classifier = Classifier.trained(best, self.run, self.engine, self.bundle)
         names: Sequence[str] = suitable(classifier) if self.config.plots == "auto" else self.config.plots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clfkit.components import engines
 from clfkit.config import ExperimentConfig
@@ -14,6 +14,7 @@ from clfkit.errors import UsageError
 from clfkit.evaluation import measure
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Memory, Observer, Trainer
+from clfkit.world import World
 
 
 def read_data(config: ExperimentConfig) -> DataBundle:
@@ -34,20 +35,23 @@ class Parts:
     counts: IndexArray
     batches: Batches
     engine: Engine
+    world: World = field(default_factory=World)
 
     @classmethod
-    def of(cls, config: ExperimentConfig, bundle: DataBundle, *, fresh: bool = True) -> Parts:
+    def of(
+        cls, config: ExperimentConfig, bundle: DataBundle, *, fresh: bool = True, world: World | None = None
+    ) -> Parts:
         """Build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
-        train = config.train
+        train, world = config.train, world or World()
         batches = Batches.of(
             len(bundle.train), train.batch_size, config.seed, sampling=train.sampling, labels=bundle.train.labels
         )
         counts = bundle.train.counts(len(bundle.spec.classes))
         setup = EngineSetup.of(
             train, spec=bundle.spec, model=config.model, train=bundle.train, class_counts=counts, seed=config.seed,
-            batch_size=batches.batch_size, fresh=fresh,
+            batch_size=batches.batch_size, fresh=fresh, world=world,
         )  # fmt: skip
-        return cls(config, bundle, counts, batches, engines.build(config.engine, setup))
+        return cls(config, bundle, counts, batches, engines.build(config.engine, setup), world)
 
     @property
     def rate(self) -> float:
@@ -61,6 +65,6 @@ class Parts:
         return Trainer(
             engine=self.engine, batches=self.batches, valid=self.bundle.valid, options=train, lr=self.rate,
             seed=self.config.seed, schedule=build_schedule(train.schedule), memory=memory,
-            observer=observer,
+            observer=observer, world=self.world,
             measure=measure(train.measured, self.bundle.valid, self.bundle.spec.classes, self.counts),
         )  # fmt: skip

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +84,7 @@ class RunDirectory:
         text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
         write_atomically(self.path / "config.yaml", text.encode())
 
-    def lock(self) -> FileLock:
+    def lock(self) -> AbstractContextManager[object]:
         """The lock that a process writing into this run holds. Raises RunError when another holds it.
 
         A moment's patience, since `status` of another process holds it for an instant.
@@ -196,8 +197,7 @@ class RunDirectory:
 
     def save_evaluation(self, split: str, evaluation: dict[str, Any]) -> Path:
         """evaluation/<split>.json."""
-        path = self._folder("evaluation") / f"{split}.json"
-        write_json(path, evaluation)
+        write_json(path := self._folder("evaluation") / f"{split}.json", evaluation)
         return path
 
     def evaluation(self, split: str) -> dict[str, Any] | None:

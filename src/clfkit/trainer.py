@@ -21,6 +21,7 @@ from clfkit.interruption import Interruption
 from clfkit.metrics import Measure, Watched
 from clfkit.schedules import Progress, Schedule
 from clfkit.train_options import CheckpointEvery, TrainOptions
+from clfkit.world import World
 
 
 class Observer(Protocol):
@@ -88,6 +89,7 @@ class Trainer:
     before: Arrays | None = None
     measure: Measure | None = None  # of the valid split, where more than loss and accuracy is watched
     partial: Totals = field(default_factory=lambda: Totals.of({}))
+    world: World = field(default_factory=World)  # its processes each run this loop, and decide alike
 
     def __post_init__(self) -> None:
         early = self.options.early_stopping
@@ -119,8 +121,8 @@ class Trainer:
                     self.observer.on_epoch_end(record, is_best)
                     if self._checkpoint_due() or self.finished:
                         self._checkpoint()
-                    if interruption.signal_number is not None and not self.finished:
-                        self._stop_at(interruption.signal_number)
+                    if (stop := self.world.largest(interruption.signal_number or 0)[0]) and not self.finished:
+                        self._stop_at(stop)
             finally:  # while signals still wait for us
                 self.memory.flush()
         return self.state
@@ -140,13 +142,14 @@ class Trainer:
             step += 1
             self.observer.on_step(step)
             last = position + 1 == stop
-            if not last and (interruption.signal_number is not None or self._checkpoint_due(step)):
+            wanted, due = self.world.largest(interruption.signal_number or 0, not last and self._checkpoint_due(step))
+            if not last and (wanted or due):
                 self.partial = self.partial + self._finite(self.engine.read(results), step, lr)
                 results = []
                 self._advance(step=step, position=position + 1, seconds=time.monotonic() - started)
                 self._checkpoint()
-                if interruption.signal_number is not None:
-                    self._stop_at(interruption.signal_number)
+                if wanted:
+                    self._stop_at(wanted)
         totals = self.partial + self._finite(self.engine.read(results), step, lr)
         if stop < self.batches.per_epoch:
             self.partial = totals
@@ -249,8 +252,7 @@ class Trainer:
         """The totals, if every loss in them is a number. Raises TrainingError naming the first that is not."""
         for index, loss in enumerate(totals.loss):
             if not math.isfinite(loss):
-                at = step - len(totals.loss) + index + 1
-                raise self._not_finite(f"the loss became {loss}", at, lr)
+                raise self._not_finite(f"the loss became {loss}", step - len(totals.loss) + index + 1, lr)
         return totals
 
     def _model(self) -> Arrays:
@@ -262,11 +264,9 @@ class Trainer:
         return model
 
     def _not_finite(self, what: str, step: int, lr: float) -> TrainingError:
-        epoch = -(-step // self.batches.per_epoch)
+        epoch, saved = -(-step // self.batches.per_epoch), self._saved
         rate = "" if math.isnan(lr) else f", learning rate {lr:.3g}"
-        kept = (
-            f"the last checkpoint is from step {self._saved.step:,}" if self._saved else "no checkpoint was due before"
-        )
+        kept = f"the last checkpoint is from step {saved.step:,}" if saved else "no checkpoint was due before"
         return TrainingError(
             f"{what} at step {step} (epoch {epoch}{rate}); {kept}. "
             "A smaller train.optimizer.lr, or train.clip_norm, may help"

@@ -14,6 +14,7 @@ from clfkit.components import engines
 from clfkit.data.loading import load_bundle
 from clfkit.engines.auto import choose_engine
 from clfkit.engines.base import EngineSetup
+from clfkit.world import World
 from import_probe import run_probed
 
 
@@ -48,6 +49,12 @@ def test_choice(laboratory: Any, base: str, changes: dict[str, Any], choice: tup
     assert choose_engine(setup) == choice
     predicting = dataclasses.replace(setup, train=None, fresh=False)
     assert choose_engine(predicting) == choice
+
+
+def test_several_processes_take_torch(laboratory: Any) -> None:
+    world = World()
+    world.size = 2
+    assert choose_engine(dataclasses.replace(setup_of(laboratory), world=world)) == ("torch", "2 processes")
 
 
 @pytest.mark.parametrize(("width", "name"), [(8, "scratch"), (560, "torch")])

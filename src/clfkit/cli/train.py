@@ -6,6 +6,9 @@ import json
 import math
 import shlex
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +16,14 @@ import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
 from clfkit.cli.terminal import columns, complain, say, telling
-from clfkit.errors import Interrupted, UsageError
+from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
 
 if TYPE_CHECKING:
     from clfkit.config import ExperimentConfig
     from clfkit.profiling import Profile, Row
     from clfkit.run import RunDirectory
+    from clfkit.timing import Stopwatch
+    from clfkit.world import World
 
 
 def train(
@@ -48,40 +53,43 @@ def train(
         ),
     ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Print where the time of a training step goes.")] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Train with so many processes on this machine, as torchrun would.",
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
     plugin: Plugins = [],
 ) -> None:
     """Train, evaluate and draw the experiment of a YAML file."""
-    wanted = _config(config, overrides, resume)
     if find_lr:
-        of_a_run = {"--resume": resume is not None, "--run-id": run_id, "--force": force, "--profile": profile}
-        _find_lr(
-            wanted, [option for option, given in of_a_run.items() if given], _given(context, "out"), quiet, as_json
-        )
+        of_a_run = {
+            "--resume": resume is not None, "--run-id": run_id, "--force": force, "--profile": profile,
+            "--processes": processes,
+        }  # fmt: skip
+        unfit = [option for option, given in of_a_run.items() if given]
+        _find_lr(_config(config, overrides, resume), unfit, _given(context, "out"), quiet, as_json)
         return
-    from clfkit import experiment
+    from clfkit.cli import processes as launch
+
+    if launch.to_start(processes):
+        assert processes is not None, "there is something to start"
+        raise typer.Exit(launch.start(sys.argv[1:], processes))
+    world = launch.join(processes)
     from clfkit.profiling import Profile
-    from clfkit.progress import listener
-    from clfkit.run import RunDirectory
     from clfkit.timing import Stopwatch, process_start
 
-    watch, clock = listener(quiet), (Profile if profile else Stopwatch)(process_start())
-    run: RunDirectory | None = None
-    try:
-        if resume is None:
-            assert wanted is not None, "_config insists on a file here"
-            run = RunDirectory.create(out, wanted, run_id)
-            experiment.run_experiment(run, wanted, watch, clock)
-        else:
-            run = _run_to_resume(resume, out, wanted)
-            if wanted is None and overrides:
-                wanted = _with_overrides(run, overrides)
-            experiment.resume_run(run, watch, wanted, force=force, clock=clock)
-    except Interrupted as stop:
-        raise Interrupted(f"{stop}; {_how_to_continue(run, plugin)}", stop.exit_code - 128) from None
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped at once; {_how_to_continue(run, plugin)}", signal.SIGINT) from None
+    clock = (Profile if profile else Stopwatch)(process_start())
+    with _one_voice(world):
+        wanted = _config(config, overrides, resume)
+        run = _trained(wanted, overrides, resume, out, run_id, force, quiet, plugin, clock, world)
+    if world.rank:
+        return
     if as_json:
         typer.echo(json.dumps(_result(run)))
     elif not quiet:
@@ -108,6 +116,64 @@ def _find_lr(
     from clfkit.cli.find_lr import find_rate_of
 
     find_rate_of(config, folder or Path(), quiet=quiet, as_json=as_json)  # as with comparisons: it is no run's figure
+
+
+def _trained(
+    wanted: ExperimentConfig | None, overrides: list[str], resume: str | None, out: Path, run_id: str | None,
+    force: bool, quiet: bool, plugin: list[Path], clock: Stopwatch, world: World,
+) -> RunDirectory:  # fmt: skip
+    """The finished run. Whatever stops it says how to continue."""
+    from clfkit import experiment
+    from clfkit.progress import listener
+
+    watch = listener(quiet or world.rank > 0)
+    run: RunDirectory | None = None
+    try:
+        if resume is None:
+            assert wanted is not None, "_config insists on a file here"
+            run = _new_run(out, wanted, run_id, world)
+            experiment.run_experiment(run, wanted, watch, clock, world=world)
+        else:
+            run = _run_to_resume(resume, out, wanted, world)
+            if wanted is None and overrides:
+                wanted = _with_overrides(run, overrides)
+            experiment.resume_run(run, watch, wanted, force=force, clock=clock, world=world)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; {_how_to_continue(run, plugin)}", stop.exit_code - 128) from None
+    except WorkerLost as loss:
+        raise WorkerLost(f"{loss}; {_how_to_continue(run, plugin)}") from loss
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped at once; {_how_to_continue(run, plugin)}", signal.SIGINT) from None
+    return run
+
+
+@contextmanager
+def _one_voice(world: World) -> Iterator[None]:
+    """Of several processes rank 0 speaks, for the others too: they leave it word of what went wrong with them."""
+    try:
+        with world.guard():
+            yield
+    except ClfkitError as error:
+        if not world.rank:
+            raise
+        if isinstance(error, Interrupted):
+            world.await_first()  # it may still be writing, and a launcher ends all as soon as one has ended
+        elif not isinstance(error, WorkerLost):
+            world.report(f"process {world.rank}: {error}")
+        raise typer.Exit(error.exit_code) from error
+    finally:
+        if not world.rank:
+            world.report("done")
+
+
+def _new_run(out: Path, wanted: ExperimentConfig, run_id: str | None, world: World) -> RunDirectory:
+    """Rank 0 makes the run's folder, the others are told which."""
+    from clfkit.run import RunDirectory
+    from clfkit.watching import WatchedRun
+
+    run = None if world.rank else RunDirectory.create(out, wanted, run_id)
+    path = world.first(str(run.path) if run else "")
+    return run or WatchedRun(Path(path))
 
 
 def _how_to_continue(run: RunDirectory | None, plugins: list[Path]) -> str:
@@ -141,7 +207,16 @@ def _config(config: Path | None, overrides: list[str], resume: str | None) -> Ex
     return None
 
 
-def _run_to_resume(resume: str, out: Path, wanted: ExperimentConfig | None) -> RunDirectory:
+def _run_to_resume(resume: str, out: Path, wanted: ExperimentConfig | None, world: World) -> RunDirectory:
+    """Rank 0 looks for the run; all open the one that it found."""
+    from clfkit.watching import WatchedRun
+
+    run = None if world.rank else _found(resume, out, wanted)
+    path = world.first(str(run.path) if run else "")
+    return run or WatchedRun.open(Path(path))
+
+
+def _found(resume: str, out: Path, wanted: ExperimentConfig | None) -> RunDirectory:
     from clfkit.resuming import resumable_run
     from clfkit.run import RunDirectory, latest_run
 

@@ -59,6 +59,8 @@ def multiplications(setup: EngineSetup) -> int:
 
 def _beyond_numpy(setup: EngineSetup) -> str | None:
     """What the NumPy engine does not have or should not be asked for; None when it can do it all."""
+    if setup.world.size > 1:
+        return f"{setup.world.size} processes"
     if setup.spec.inputs != "vector":
         return f"{setup.spec.inputs}s"
     parts: list[tuple[Registry[Any], Component[Any]]] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from clfkit.components import LossOptions, NoOptions, OptimizerOptions
 from clfkit.data.bundle import DataSpec, FloatArray, IndexArray, Inputs, Split
 from clfkit.registry import Component
 from clfkit.train_options import TrainOptions
+from clfkit.world import World
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Named arrays, as a checkpoint stores them."""
@@ -74,6 +75,14 @@ class Totals:
             np.asarray(arrays.get("correct", ()), np.int64), np.asarray(arrays.get("count", ()), np.int64),
         )  # fmt: skip
 
+    def summed(self, world: World) -> Totals:
+        """Together: what all processes had of the same steps, added up in the order of ranks."""
+        return Totals.of({name: np.asarray(sum(world.gather(array))) for name, array in self.arrays().items()})
+
+    def joined(self, world: World) -> Totals:
+        """Together: the steps of all processes one after the other, in the order of ranks."""
+        return Totals.of({name: np.concatenate(world.gather(array)) for name, array in self.arrays().items()})
+
     def __add__(self, other: Totals) -> Totals:
         if not len(self.loss):
             return other
@@ -88,6 +97,7 @@ class EngineSetup:
     fresh: whether training starts from nothing. Where a checkpoint's weights are loaded next (to predict, to resume),
     the model is built without reading or downloading the files that it would start from.
     deterministic: see `clfkit.engines.pytorch.device.make_deterministic`; it holds for the whole process.
+    world: the processes that train the model together, each on its share of every batch.
     """
 
     spec: DataSpec
@@ -111,6 +121,7 @@ class EngineSetup:
     workers: int | str = "auto"
     deterministic: bool = False
     fresh: bool = True
+    world: World = field(default_factory=World)
 
     @classmethod
     def of(cls, options: TrainOptions, *, batch_size: int, **rest: Any) -> Self:
@@ -181,7 +192,7 @@ class Engine(Protocol):
         """The batches of train samples as they are; samples outside memory are read before their turn comes."""
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
-        """One optimizer step on the train samples at `indices`.
+        """One optimizer step on the train samples at `indices`, of which each process of a world takes its share.
 
         Random draws are decided by `key`, and those that augment a sample by `epoch_key` and its index alone.
         """
@@ -193,7 +204,10 @@ class Engine(Protocol):
         """
 
     def read(self, results: Sequence[StepResult]) -> Totals:
-        """Step results as arrays on the host: the one place where a device is waited for."""
+        """Step results as arrays on the host: the one place where a device is waited for.
+
+        With several processes the results of a step are added up, in the order of ranks.
+        """
 
     def score(self, split: Split) -> Totals:
         """Loss and accuracy on a split, in evaluation mode."""

@@ -17,4 +17,4 @@ def choose_threads(setup: EngineSetup, parameters: int) -> int:
         return setup.threads
     tiny = setup.spec.inputs == "vector" and parameters * setup.batch_size < TINY_STEP
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if tiny else cores
+    return 1 if tiny else max(1, cores // setup.world.machine_size)

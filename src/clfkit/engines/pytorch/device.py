@@ -14,6 +14,13 @@ from clfkit.errors import UsageError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # numbers of malloc.h
 
+EVALUATION_NUMBERS = {"cpu": 80_000}
+"""Inputs, or outputs where they are more, in one batch of an evaluation: as many as a processor's caches and allocator
+take well."""
+
+LARGE_EVALUATION = 4_000_000
+"""The same for devices with thousands of cores."""
+
 
 def choose_device(wanted: str) -> torch.device:
     """`auto` takes a GPU when there is one. Raises UsageError when the wanted device is absent."""

@@ -18,6 +18,8 @@ from clfkit.engines.base import Arrays, EngineSetup, Footprint, StepResult, Tota
 from clfkit.engines.pytorch.average import TorchAverage
 from clfkit.engines.pytorch.building import build_model, lay_out, refuse_lone_sample
 from clfkit.engines.pytorch.device import (
+    EVALUATION_NUMBERS,
+    LARGE_EVALUATION,
     choose_device,
     choose_precision,
     default_generator,
@@ -35,13 +37,7 @@ from clfkit.engines.threads import choose_threads
 from clfkit.losses import build_loss
 from clfkit.models.fine_tuning import LearnsLater
 from clfkit.models.weight_files import weights_notes
-
-EVALUATION_NUMBERS = {"cpu": 80_000}
-"""Inputs, or outputs where they are more, in one batch of an evaluation: as many as a processor's caches and allocator
-take well."""
-
-LARGE_EVALUATION = 4_000_000
-"""The same for devices with thousands of cores."""
+from clfkit.world import own
 
 
 class TorchEngine:
@@ -114,20 +110,24 @@ class TorchEngine:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._optimizer is not None, "this engine was built without train samples"
         self._mode(training=True)
-        inputs, targets = self._batch(indices, epoch_key)
+        world = self._setup.world
+        shares = world.share(len(indices), self._setup.accumulate)
+        mine = own(indices, shares)
+        inputs, targets = self._batch(mine, epoch_key)
         weight = targets.weight(self.loss)
-        self._random.manual_seed(key)
-        pieces = self._setup.accumulate
-        results = [
-            self._learn(part, answers, weight)
-            for part, answers in zip(inputs.chunk(pieces), targets.chunk(pieces), strict=True)
-        ]
+        share = world.total(weight) / world.size  # gradients are averaged over the processes, not summed
+        self._random.manual_seed(key ^ world.rank)  # other masks of dropout for other samples
+        self._learner = world.learner(self.model)
+        sizes = [each.stop - each.start for each in shares]
+        pieces = list(zip(torch.split(inputs, sizes), targets.split(sizes), strict=True))
+        results = []
+        for number, (part, answers) in enumerate(pieces, start=1):
+            with world.piece(self._learner, last=number == len(pieces)):
+                results.append(self._learn(part, answers, share))
         self._update(lr)
-        if pieces == 1:
-            total, correct = results[0]
-        else:
-            total, correct = (torch.stack(values).sum() for values in zip(*results, strict=True))
-        return StepResult(total, weight, correct, len(indices))
+        sums = (torch.stack(values).sum() for values in zip(*results, strict=True))
+        total, correct = results[0] if len(pieces) == 1 else sums
+        return StepResult(total, weight, correct, len(mine))
 
     def _learn(self, inputs: Tensor, targets: Targets, weight: Tensor | float) -> tuple[Tensor, Tensor]:
         """Add the gradients of these samples; returns their summed loss and hits."""
@@ -144,7 +144,7 @@ class TorchEngine:
         return inputs, Targets(labels)
 
     def _forward(self, inputs: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
-        logits = self._logits(inputs)
+        logits = self._logits(inputs, self._learner)
         return targets.total(self.loss, logits), (self.loss.predicted(logits.detach()) == targets.likeliest).sum()
 
     def _backward(self, loss: Tensor) -> None:
@@ -176,12 +176,13 @@ class TorchEngine:
             for factor, parameters in self._decayed.items():
                 torch._foreach_mul_(parameters, 1 - lr * factor * options.weight_decay)
 
-    def _logits(self, inputs: Tensor) -> Tensor:
+    def _logits(self, inputs: Tensor, model: nn.Module | None = None) -> Tensor:
+        model = self.model if model is None else model
         if not self._bf16:
-            logits: Tensor = self.model(inputs)
+            logits: Tensor = model(inputs)
             return logits
         with torch.autocast(self.device.type, torch.bfloat16):
-            logits = self.model(inputs)
+            logits = model(inputs)
         return logits.float()
 
     def footprint(self, indices: IndexArray) -> Footprint:
@@ -202,12 +203,12 @@ class TorchEngine:
 
     def read(self, results: Sequence[StepResult]) -> Totals:
         """See Engine."""
-        return fetch(results)
+        return fetch(results).summed(self._setup.world)
 
     @torch.inference_mode()
     def score(self, split: Split) -> Totals:
         """See Engine. The split stays on the device, since training scores it after every epoch."""
-        return self.read([self._score(logits, labels) for logits, labels in self._answers(split)])
+        return fetch([self._score(*answer) for answer in self._answers(split)]).joined(self._setup.world)
 
     @torch.inference_mode()
     def evaluate(self, split: Split) -> tuple[FloatArray, Totals]:
@@ -216,7 +217,8 @@ class TorchEngine:
         for logits, labels in self._answers(split):
             parts.append(self._probabilities(logits))
             results.append(self._score(logits, labels))
-        return np.concatenate(parts), self.read(results)
+        world = self._setup.world
+        return np.concatenate(world.gather(np.concatenate(parts))), fetch(results).joined(world)
 
     @torch.inference_mode()
     def predict(self, inputs: Inputs) -> FloatArray:
@@ -228,12 +230,13 @@ class TorchEngine:
         return np.concatenate(parts)
 
     def _answers(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
-        """Logits and labels of a split, batch by batch in its own order."""
+        """Logits and labels of a split, batch by batch in its own order; each process of a world has some of them."""
         if id(split) not in self._feeds:  # the split is kept too, so that its id stays its own
             feed = Feed(split, self._normalize, self.device, self._setup.resident, workers=self._setup.workers)
             self._feeds[id(split)] = split, feed
         feed = self._feeds[id(split)][1]
-        for indices in feed.ahead(self._evaluation_batches(len(split))):
+        batches = list(self._evaluation_batches(len(split)))
+        for indices in feed.ahead(iter(batches[self._setup.world.share(len(batches))[0]])):
             inputs, labels = feed.batch(indices)
             yield self._logits(inputs), labels
 

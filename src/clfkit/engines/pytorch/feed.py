@@ -112,7 +112,7 @@ class Feed:
         return self._normalized(samples, indices, key), self._labels[at]
 
     def _normalized(self, inputs: Tensor, indices: IndexArray, key: int) -> Tensor:
-        if self._augment:
+        if self._augment and len(indices):  # one of several processes may have none
             inputs = self._augment(inputs, key, indices)
         return inputs if self._ready else self._normalize(inputs)
 

@@ -26,12 +26,12 @@ class Targets:
     others: Tensor | None = None
     shares: Tensor | None = None
 
-    def chunk(self, pieces: int) -> list[Targets]:
-        """The same for consecutive pieces of the batch, cut as `Tensor.chunk` does."""
-        labels = self.labels.chunk(pieces)
+    def split(self, sizes: list[int]) -> list[Targets]:
+        """The same for consecutive pieces of the batch, of these sizes."""
+        labels = torch.split(self.labels, sizes)
         if self.others is None or self.shares is None:
             return [Targets(each) for each in labels]
-        every = zip(labels, self.others.chunk(pieces), self.shares.chunk(pieces), strict=True)
+        every = zip(labels, torch.split(self.others, sizes), torch.split(self.shares, sizes), strict=True)
         return [Targets(*each) for each in every]
 
     def weight(self, loss: Loss) -> Tensor | float:

@@ -1,0 +1,110 @@
+"""Several processes that train one model: starting them on this machine, and joining those of torchrun."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from clfkit.cli.terminal import complain
+from clfkit.errors import UsageError
+from clfkit.world import World
+
+GRACE = 15.0
+"""Seconds that the others have to end by themselves when one has failed: to say why, and to write what waits."""
+LOOPBACK = ("lo", "lo0")
+
+
+def join(processes: int | None) -> World:
+    """The world that the environment describes, as torchrun sets it; without one this process by itself.
+
+    processes: how many were asked for on the command line. Raises UsageError when the environment says otherwise.
+    """
+    described = os.environ.get("WORLD_SIZE", "1")
+    if processes is not None and str(processes) != described:
+        raise UsageError(f"--processes {processes}: torchrun has started {described} already; one of them is enough")
+    if described == "1":
+        return World()
+    from clfkit.engines.pytorch.world import TorchWorld
+
+    return TorchWorld()
+
+
+def to_start(processes: int | None) -> bool:
+    """Whether this process is to start those that train, and to train nothing itself."""
+    return processes is not None and processes > 1 and "WORLD_SIZE" not in os.environ
+
+
+def start(arguments: Sequence[str], processes: int) -> int:
+    """Run `clfkit ARGUMENTS` so many times as one world and wait for all; returns the exit code of the whole.
+
+    Signals go on to the children, which agree on the step they stop at. When one child fails, the others get a moment
+    to end by themselves, and are ended then. On Linux they also end when this process does.
+    """
+    place = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    place |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    loopback = next((name for _, name in socket.if_nameindex() if name in LOOPBACK), None)
+    if loopback:  # the machine's own name may lead nowhere
+        place.setdefault("GLOO_SOCKET_IFNAME", loopback)
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "clfkit", *arguments],
+            env={**place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
+        for rank in range(processes)
+    ]
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        for child in children:
+            child.send_signal(number)
+
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on)}
+    # A terminal sends Ctrl-C to the children itself; twice would stop them at once.
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN if sys.stdin.isatty() else pass_on)
+    try:
+        _wait(children)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for child in children:
+            child.kill()
+            child.wait()
+    return _verdict([child.returncode for child in children])
+
+
+def _wait(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Until all children have ended, or the time has passed that one which failed leaves to the others."""
+    until: float | None = None
+    while any(child.poll() is None for child in children) and (until is None or time.monotonic() < until):
+        if until is None and any(child.poll() for child in children):
+            until = time.monotonic() + GRACE
+        time.sleep(0.05)
+
+
+def _verdict(codes: Sequence[int]) -> int:
+    """The exit code of the whole: that of rank 0, which speaks to the user, unless it was ended from outside."""
+    if codes[0] > 0 or not any(codes):
+        return codes[0]
+    rank = next(rank for rank, code in enumerate(codes) if code)
+    if codes[0] < 0:
+        complain(f"clfkit: process {rank} of {len(codes)} was ended by signal {-codes[rank]}; see `clfkit runs`")
+    return 1
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    """Ask Linux for a SIGTERM when the parent is gone, even killed: prctl(PR_SET_PDEATHSIG)."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)

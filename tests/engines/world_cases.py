@@ -1,0 +1,78 @@
+"""Small trainings for test_world.py, which runs this file in two processes and in itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clfkit.components import engines, losses, models, optimizers
+from clfkit.data.bundle import ClassMap, DataSpec, Split
+from clfkit.engines.base import Engine, EngineSetup
+from clfkit.registry import Component
+from clfkit.world import World
+
+SAMPLES = 37
+BATCHES = [np.arange(start, min(start + 9, SAMPLES)) for start in range(0, SAMPLES, 9)] * 2  # the last: one sample
+CNN = {"name": "cnn", "channels": (3, 4), "dense": (5,), "batch_norm": True, "dropout": 0.0}
+CASES: dict[str, dict[str, Any]] = {
+    "mlp": {},
+    "cnn": {"model": CNN},
+    "weighted": {"loss": {"name": "cross_entropy", "class_weights": {"a": 5.0}}, "accumulate": 2},
+    "momentum_and_average": {"optimizer": {"name": "sgd", "momentum": 0.9}, "ema": 0.9, "clip_norm": 0.1},
+    "adam_and_pieces": {"optimizer": "adam", "accumulate": 4},
+    "cnn_in_pieces": {"model": CNN, "accumulate": 2},
+}
+
+
+def make_engine(case: str, world: World) -> Engine:
+    """The engine of a case, on images of random numbers."""
+    rng = np.random.default_rng(3)
+    vector = "cnn" not in case
+    shape = (4,) if vector else (1, 8, 8)
+    spec = DataSpec(
+        inputs="vector" if vector else "image", shape=shape, classes=ClassMap(names=("a", "b", "c")),
+        mean=(0.0,) * shape[0], std=(1.0,) * shape[0],
+    )  # fmt: skip
+    train = Split(
+        rng.normal(size=(SAMPLES, *shape)).astype(np.float32), rng.integers(0, 3, SAMPLES), np.arange(SAMPLES)
+    )
+    if not vector:
+        train = dataclasses.replace(train, inputs=rng.integers(0, 256, (SAMPLES, *shape)).astype(np.uint8))
+        spec = spec.model_copy(update={"mean": (128.0,), "std": (64.0,)})
+    options = {"model": {"name": "mlp", "hidden": (6,)}, "loss": "cross_entropy", "optimizer": "sgd", **CASES[case]}
+    parsers = {"model": models, "loss": losses, "optimizer": optimizers}
+    parsed = {name: parsers[name].parse(value) if name in parsers else value for name, value in options.items()}
+    setup = EngineSetup(
+        spec=spec, train=train, class_counts=train.counts(3), seed=11, batch_size=9, device="cpu", threads=1,
+        precision="fp64", world=world, **parsed,
+    )  # fmt: skip
+    engine: Engine = engines.build(Component("torch", engines.entry("torch").options()), setup)
+    return engine
+
+
+def results(case: str, world: World) -> dict[str, np.ndarray[Any, Any]]:
+    """Everything that a training of two epochs gives: weights, totals, scores, probabilities."""
+    engine = make_engine(case, world)
+    train = engine._setup.train  # type: ignore[attr-defined]
+    batches = BATCHES if case != "cnn" and case != "cnn_in_pieces" else BATCHES[:4]
+    with engine.at_work():
+        totals = engine.read([engine.train_step(batch, 0.05, step) for step, batch in enumerate(batches)])
+        probabilities, scores = engine.evaluate(train)
+        found = {**engine.model_state(), **engine.optimizer_state(), "probabilities": probabilities}
+        found |= {f"train/{name}": array for name, array in totals.arrays().items()}
+        found |= {f"evaluated/{name}": array for name, array in scores.arrays().items()}
+        found |= {f"scored/{name}": array for name, array in engine.score(train).arrays().items()}
+    return found
+
+
+if __name__ == "__main__":
+    from clfkit.engines.pytorch.world import TorchWorld
+
+    several = TorchWorld()
+    for each in CASES:
+        np.savez(Path(sys.argv[1]) / f"{each}-{several.rank}.npz", **results(each, several))  # type: ignore[arg-type]
+    several.leave()
