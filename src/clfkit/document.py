@@ -78,8 +78,21 @@ _SCALARS = {
         r"|^\.(?:nan|NaN|NAN)$"
     ),
 }
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's writer, which also puts quotes round text that YAML 1.2 would take for a number, such as `0E0`."""
+
+
 for _kind, _pattern in _SCALARS.items():
-    _Resolver.add_implicit_resolver(_YAML + _kind, _pattern, None)
+    for _side in (_Resolver, _Dumper):
+        _side.add_implicit_resolver(_YAML + _kind, _pattern, None)
+
+
+def as_yaml(value: Any, **layout: Any) -> str:
+    """Plain values as the text of a YAML file, which reads back as the same values. layout: options of PyYAML's."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **layout)
+    return text
 
 
 def read_document(path: Path) -> Document:

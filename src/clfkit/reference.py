@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from clfkit.components import ALL, DataOptions, engines
 from clfkit.config import ExperimentConfig
+from clfkit.document import as_yaml
 from clfkit.options import Options
 from clfkit.registry import Component, Entry, Registry, plain
 from clfkit.train_options import TrainOptions
@@ -41,7 +40,7 @@ def option_texts(model: type[Options], group: Options | None = None) -> Iterator
             continue
         registries = _registries(info.metadata, *typing.get_args(annotation))
         accepts = _accepts(schema["properties"][name], schema.get("$defs", {}), registries)
-        shown = "" if info.is_required() else as_yaml(default)
+        shown = "" if info.is_required() else in_one_line(default)
         yield OptionText(name, accepts, shown, info.description or "")
 
 
@@ -115,11 +114,11 @@ def starter(dataset: str, model: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_yaml(value: Any) -> str:
+def in_one_line(value: Any) -> str:
     """A value as one line of YAML; a component without changed options as its name."""
     if isinstance(value, Component):
         value = value.name
-    text = yaml.safe_dump(plain(value), default_flow_style=True, width=10_000, sort_keys=False)
+    text = as_yaml(plain(value), default_flow_style=True, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...")
 
 

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from filelock import FileLock, Timeout
 
 from clfkit.checkpoint import Checkpoint, SnapshotFolder, find_checkpoint, read_checkpoint, write_checkpoint
 from clfkit.config import ExperimentConfig, check_document
-from clfkit.document import read_document
+from clfkit.document import as_yaml, read_document
 from clfkit.errors import CheckpointError, RunError, UsageError
 from clfkit.history import EpochRecord, as_lines, read_records
 from clfkit.storage import changing, write_atomically, write_json
@@ -81,8 +80,7 @@ class RunDirectory:
 
     def replace_config(self, config: ExperimentConfig) -> None:
         """Write the config, as when a run is continued with other options."""
-        text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
-        write_atomically(self.path / "config.yaml", text.encode())
+        write_atomically(self.path / "config.yaml", as_yaml(config.plain()).encode())
 
     def lock(self) -> AbstractContextManager[object]:
         """The lock that a process writing into this run holds. Raises RunError when another holds it.

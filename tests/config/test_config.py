@@ -21,7 +21,7 @@ from clfkit.config import (
     config_schema,
     load_config,
 )
-from clfkit.document import parse_document, read_document
+from clfkit.document import as_yaml, parse_document, read_document
 from clfkit.errors import ConfigError
 
 BLOBS = Path(__file__).parents[2] / "configs" / "blobs.yaml"
@@ -183,8 +183,14 @@ def test_a_config_survives_being_stored(values: dict[str, Any]) -> None:
 @given(experiment)
 def test_a_stored_config_reads_as_a_file(values: dict[str, Any]) -> None:
     first = config_from_plain(values, "test")
-    text = yaml.safe_dump(first.plain(), sort_keys=False)
+    text = as_yaml(first.plain())
     assert check_document(parse_document(text, "stored.yaml")) == first
+
+
+@pytest.mark.parametrize("name", ["0E0", "1e5", "12_000", "2024", "no"])
+def test_names_that_look_like_other_values_are_stored_as_text(name: str) -> None:
+    config = config_from_plain({"name": name, "data": "blobs", "model": "mlp"}, "test")
+    assert check_document(parse_document(as_yaml(config.plain()), "stored.yaml")) == config
 
 
 def test_every_component_without_required_options_survives_being_stored() -> None:

@@ -28,11 +28,10 @@ def pack(
     quiet: Quiet = False,
 ) -> None:
     """Pack the images of an image_folder experiment into tar shards; prints the YAML that trains on them."""
-    import yaml
-
     from clfkit.config import load_config
     from clfkit.data.packing import pack_files
     from clfkit.data.sources.image_folder import labelled_files
+    from clfkit.document import as_yaml
     from clfkit.progress import listener
     from clfkit.reporting import heard_by
 
@@ -49,7 +48,7 @@ def pack(
         names = pack_files(found, root, target, shard_size, loaded.data_seed)
     if not quiet:
         complain(f"{len(found.paths):,} images of {len(found.classes):,} classes in {len(names):,} shards: {target}")
-    say(yaml.safe_dump(_on_shards(loaded, target), sort_keys=False, allow_unicode=True).rstrip())
+    say(as_yaml(_on_shards(loaded, target)).rstrip())
 
 
 def _beside(root: Path) -> Path:
