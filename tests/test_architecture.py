@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching"),
     ("plots", "memory", "timing", "preparation"),
+    ("batch_size",),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),
     ("progress", "planning"),
     ("cli",),

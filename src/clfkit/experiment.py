@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from clfkit.batch_size import prepared
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
 from clfkit.config import ExperimentConfig
@@ -21,9 +22,9 @@ from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, draw_all, suitable
-from clfkit.preparation import Parts, read_data
+from clfkit.preparation import read_data
 from clfkit.reporting import Audience, heard_by
-from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_moments
+from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, same_moments
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trainer import Observer, Trainer
@@ -86,7 +87,7 @@ def resume_run(
     """
     refuse_joined(run)
     before = run.config()
-    config = config or before
+    config = same_batches(config or before, before)
     refuse_changes(run, before, config, force)
     with run.lock():
         checkpoint = run.checkpoint("last")
@@ -136,11 +137,13 @@ class _Session:
             raise UsageError(f"engine: {config.engine.name!r} trains in one process; engine: torch takes several")
         with heard_by(listener):
             bundle = read_data(config)
-        parts = Parts.of(config, bundle, fresh=fresh, world=world)
-        memory = RunMemory(run, config, parts.bundle, tuple(map(int, parts.counts)))
+            parts = prepared(config, bundle, fresh=fresh, world=world)
+        if parts.config != config:  # only what is measured, which one process alone does
+            run.replace_config(parts.config)
+        memory = RunMemory(run, parts.config, parts.bundle, tuple(map(int, parts.counts)))
         clock.watch(parts.engine, memory)
         trainer = parts.trainer(memory, FirstStep(listener, clock))
-        return cls(config, run, listener, parts.bundle, parts.engine, trainer, memory, clock, world)
+        return cls(parts.config, run, listener, parts.bundle, parts.engine, trainer, memory, clock, world)
 
     def begin(self) -> None:
         """Write down what a run starts with."""

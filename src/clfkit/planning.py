@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from clfkit import rng
+from clfkit.batch_size import prepared
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import PARTS, Split
 from clfkit.data.loading import Selection
@@ -69,7 +70,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
     Raises what a run would raise in its first steps.
     """
     began = time.perf_counter()
-    parts = Parts.of(config, read_data(config), fresh=False)
+    parts = prepared(config, read_data(config), fresh=False)
     start = time.perf_counter() - began
     bundle, batches, engine = parts.bundle, parts.batches, parts.engine
     watch = _Watch(engine.wait)

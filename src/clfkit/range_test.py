@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from clfkit import rng
+from clfkit.batch_size import prepared
 from clfkit.config import ExperimentConfig
 from clfkit.data.batches import Batches
 from clfkit.data.bundle import IndexArray
-from clfkit.preparation import Parts, read_data
+from clfkit.preparation import read_data
 
 LOWEST, HIGHEST = 1e-6, 10.0
 STEPS = 200
@@ -33,7 +34,7 @@ class RangeTest:
 
     losses: of each train batch, before it was learned from. smoothed: the same without the noise of batches.
     suggestion: the rate to train with; None where no rate lowered the loss by more than that noise.
-    current: the rate that the config has.
+    current: the rate that the config has. batch_size: samples of a step, None where that is not known.
     """
 
     rates: Floats
@@ -41,6 +42,7 @@ class RangeTest:
     smoothed: Floats
     suggestion: float | None
     current: float
+    batch_size: int | None = None
 
 
 def find_rate(config: ExperimentConfig, on_step: Callable[[int], None] = lambda step: None) -> RangeTest:
@@ -50,7 +52,7 @@ def find_rate(config: ExperimentConfig, on_step: Callable[[int], None] = lambda 
     a function of the config alone (Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, section 3.3).
     on_step: called after each step with the number of those done, STEPS at most.
     """
-    parts = Parts.of(config, read_data(config))
+    parts = prepared(config, read_data(config))
     rates = np.geomspace(LOWEST, HIGHEST, STEPS)
     losses: list[float] = []
     with parts.engine.at_work():
@@ -64,7 +66,8 @@ def find_rate(config: ExperimentConfig, on_step: Callable[[int], None] = lambda 
             losses.append(loss)
             if len(losses) > QUIET and np.mean(losses[-5:]) > EXPLODED * np.mean(losses[:QUIET]):
                 break
-    return judge(rates[: len(losses)], np.array(losses), parts.rate)
+    test = judge(rates[: len(losses)], np.array(losses), parts.rate)
+    return replace(test, batch_size=parts.batches.batch_size)
 
 
 def judge(rates: Floats, losses: Floats, current: float) -> RangeTest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clfkit.components import OptimizerOptions
-from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options
+from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options, override_config
 from clfkit.errors import RunError, UsageError
 from clfkit.history import TrainState
 from clfkit.registry import Component
@@ -66,6 +66,13 @@ def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: Experime
             + f"\nContinue it as it was:  clfkit train --resume {run.path}\n"
             "or add --force to continue with these options, or leave out --resume to start a new run"
         )  # fmt: skip
+
+
+def same_batches(config: ExperimentConfig, before: ExperimentConfig) -> ExperimentConfig:
+    """The config with the batch size that a run was started with, where it leaves that to be measured."""
+    if config.train.batch_size != "auto":
+        return config
+    return override_config(config, {"train.batch_size": before.train.batch_size})
 
 
 def how_far(state: TrainState, train: TrainOptions) -> str:

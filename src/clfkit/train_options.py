@@ -77,8 +77,12 @@ class TrainOptions(Options):
     max_steps: PositiveInt | None = Field(
         None, description="optimizer steps after which training ends at the latest, inside an epoch if need be"
     )
-    batch_size: Annotated[PositiveInt | Literal["full"], one_of("a whole number above 0, or 'full'")] = Field(
-        128, description="samples in one optimizer step, or `full` for the whole train split"
+    batch_size: Annotated[PositiveInt | Literal["full", "auto"], one_of("a whole number above 0, 'full' or 'auto'")] = (
+        Field(
+            128,
+            description="samples in one optimizer step, `full` for the whole train split, or `auto` for the smallest "
+            "that this machine trains about as fast with as with any",
+        )
     )
     sampling: Literal["natural", "balanced", "square_root"] = Field(
         "natural",

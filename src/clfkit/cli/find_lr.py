@@ -50,7 +50,8 @@ def find_rate_of(config: ExperimentConfig, folder: Path, *, quiet: bool, as_json
             f"{OPTION} stays at {test.current:g}"
         )
     if not as_json:
-        say(f"--set {OPTION}={test.suggestion:g}    (now {test.current:g})")
+        measured = f" --set train.batch_size={test.batch_size}" if config.train.batch_size == "auto" else ""
+        say(f"--set {OPTION}={test.suggestion:g}{measured}    (now {test.current:g})")
 
 
 def _result(test: RangeTest, written: list[Path]) -> dict[str, object]:
@@ -58,6 +59,7 @@ def _result(test: RangeTest, written: list[Path]) -> dict[str, object]:
     return {
         "suggestion": test.suggestion,
         "current": test.current,
+        "batch_size": test.batch_size,
         "rates": test.rates.tolist(),
         "losses": test.losses.tolist(),
         "smoothed": test.smoothed.tolist(),

@@ -11,6 +11,7 @@ import numpy as np
 from clfkit import rng
 from clfkit.data.bundle import IndexArray
 from clfkit.data.sampling import EXPONENTS, ClassSampling
+from clfkit.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,17 @@ class Batches:
     def of(
         cls,
         samples: int,
-        batch_size: int | Literal["full"],
+        batch_size: int | Literal["full", "auto"],
         seed: int,
         sampling: str = "natural",
         labels: IndexArray | None = None,
     ) -> Batches:
-        """Batches over `samples` samples; `full` makes one batch of them all.
+        """Batches over `samples` samples; `full` makes one batch of them all. Raises UsageError for `auto`.
 
         sampling: how often samples come, a name in `EXPONENTS`; other than naturally needs their labels (N,).
         """
+        if batch_size == "auto":  # see clfkit.batch_size; what a checkpoint holds is a number
+            raise UsageError("train.batch_size: `auto` is measured where training begins; here it must be a number")
         drawn = None if sampling == "natural" or labels is None else ClassSampling(labels, EXPONENTS[sampling])
         return cls(samples, samples if batch_size == "full" else min(batch_size, samples), seed, drawn)
 

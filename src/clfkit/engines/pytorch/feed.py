@@ -12,6 +12,7 @@ from clfkit.augmentations import Augmenter
 from clfkit.data.batches import all_in_order
 from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 from clfkit.data.prefetch import AUTO_WORKERS, Prefetch
+from clfkit.engines.pytorch.footprint import release
 from clfkit.errors import UsageError
 
 RESIDENT_SHARE = 0.5
@@ -121,5 +122,6 @@ def fits(size: int, device: torch.device) -> bool:
     """Whether `size` bytes of samples may lie on the device; on a CPU they are in its memory already."""
     if device.type != "cuda":
         return True
+    release()
     free, _ = torch.cuda.mem_get_info(device)
     return size <= RESIDENT_SHARE * free
