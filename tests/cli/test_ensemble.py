@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 
 def test_what_the_program_joins_is_a_run_like_any_other(cli, laboratory) -> None:
     runs = [laboratory.run(laboratory.config("blobs", {"data.seed": 5, "seed": seed})).path for seed in (1, 2)]
@@ -14,6 +16,14 @@ def test_what_the_program_joins_is_a_run_like_any_other(cli, laboratory) -> None
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "gain over the members' mean" in done.stdout
+    rows = {line.split("  ")[0]: line.split()[-4:] for line in done.stdout.splitlines() if line.strip()}
+    valid, test = (
+        {name: float(cells[at].strip("%")) for name, cells in rows.items() if cells[at].endswith("%")}
+        for at in (-2, -1)
+    )
+    best = max(map(str, runs), key=lambda run: valid[run])
+    gain = float(rows["gain over the best member on valid"][2])
+    assert gain == pytest.approx(test["joined"] - test[best], abs=0.011)
     assert "points" in done.stdout and "top5" not in done.stdout
     assert "2 joined" in cli("runs", "--out", out).out
     whole = out / "both" / "one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,7 @@ from clfkit.cli.arguments import AsJson, OutputRoot, Plugins, Quiet
 from clfkit.cli.terminal import columns, complain, percent, say
 
 if TYPE_CHECKING:
-    from clfkit.ensembles.joining import Joined
+    from clfkit.ensembles.joining import Joined, Scores
 
 
 def ensemble(
@@ -74,8 +75,12 @@ def _show(joined: Joined) -> None:
             for member, scores in joined.members.items()
         ]
         rows.append(["joined", *(percent(joined.scores[part][metric]) for part, metric in shown)])
-        gains = [_gain(joined, part, metric) for part, metric in shown]
-        rows.append(["gain over the members' mean", *(f"{100 * gain:+.2f} points" for gain in gains)])
+        every = list(joined.members.values())
+        choosing = next(iter(joined.scores))  # valid, where there is one
+        best = max(every, key=lambda scores: scores[choosing]["accuracy"])
+        for than, members in (("members' mean", every), (f"best member on {choosing}", [best])):
+            gains = [_gain(joined, members, part, metric) for part, metric in shown]
+            rows.append([f"gain over the {than}", *(f"{100 * gain:+.2f} points" for gain in gains)])
         say(columns(rows, ("", *(f"{part} {metric}" for part, metric in shown))))
         say()
     say(f"run  {joined.run.path}")
@@ -87,6 +92,5 @@ def _metrics(joined: Joined) -> list[str]:
     return ["accuracy", "top5"] if classes > 5 else ["accuracy"]
 
 
-def _gain(joined: Joined, part: str, metric: str) -> float:
-    members = [scores[part][metric] for scores in joined.members.values()]
-    return joined.scores[part][metric] - sum(members) / len(members)
+def _gain(joined: Joined, members: Sequence[Scores], part: str, metric: str) -> float:
+    return joined.scores[part][metric] - sum(scores[part][metric] for scores in members) / len(members)
