@@ -7,7 +7,16 @@ import typing
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from clfkit.wording import SYNONYMS, closest, meant, shown
@@ -95,6 +104,26 @@ def one_of(wording: str) -> WrapValidator:
             raise fault(f"must be {wording}, not {shown(value)}") from None
 
     return WrapValidator(check)
+
+
+def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the smaller one comes first")
+    return bounds
+
+
+Interval = Annotated[
+    tuple[PositiveFloat, PositiveFloat],
+    AfterValidator(_rising),
+    one_of("[smallest, largest], two numbers above 0"),
+]
+"""Smallest and largest value of something that is drawn."""
+
+Portion = Annotated[float, Field(gt=0.0, le=1.0)]
+Portions = Annotated[
+    tuple[Portion, Portion], AfterValidator(_rising), one_of("[smallest, largest], two numbers above 0 up to 1")
+]
+"""Smallest and largest share of a whole."""
 
 
 def _raise_in_plain_words(error: ValidationError, model: type[Options]) -> NoReturn:

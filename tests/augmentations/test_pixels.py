@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from pydantic import ValidationError
 
 from clfkit import rng
 from clfkit.augmentations import Augmenter
@@ -28,7 +29,6 @@ from clfkit.augmentations._geometry import resample
 from clfkit.augmentations.perspective import inverse_perspective
 from clfkit.components import augmentations
 from clfkit.data.bundle import ClassMap, DataSpec
-from clfkit.errors import UsageError
 from clfkit.vision import torchvision
 
 
@@ -188,5 +188,5 @@ def test_probability_0_changes_no_bit(name: str) -> None:
 
 def test_ranges_the_wrong_way_round_are_refused() -> None:
     for wrong in ({"name": "blur", "sigma": (2.0, 1.0)}, {"name": "erase", "ratio": (2.0, 0.5)}):
-        with pytest.raises(UsageError, match=r"must be \[smallest, largest\]"):
+        with pytest.raises(ValidationError, match=r"must be \[smallest, largest\]"):
             augmented(wrong, images_of(1))

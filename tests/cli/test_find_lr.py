@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import Cli
+if TYPE_CHECKING:
+    from conftest import Cli
 
 
 def test_figure_and_suggestion_in_the_current_folder(blobs: Path, tmp_path: Path) -> None:

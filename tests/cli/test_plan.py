@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from clfkit.cli.plan import _bytes, _seconds
-from conftest import Cli
+
+if TYPE_CHECKING:
+    from conftest import Cli
 
 
 def test_a_process_of_its_own_says_it_all_and_writes_nothing(blobs: Path, tmp_path: Path) -> None:

@@ -84,7 +84,11 @@ def test_classes_in_another_order_are_matched_by_name(laboratory: Any) -> None:
 
 @datasets.register("named_points", inputs="vector", classes=3)
 def named_points(seed: int, *, turn: int = 0) -> Dataset:
-    """Three clusters; `turn` changes which class is the first, and nothing else."""
+    """Three clusters in the plane.
+
+    Options:
+        turn: which class is the first; it changes nothing else.
+    """
     noise = np.random.default_rng(seed)
     kinds = np.repeat(np.arange(3), 40)
     inputs = (np.eye(3)[kinds][:, :2] * 3 + noise.normal(size=(120, 2))).astype(np.float32)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
 from clfkit import rng
 from clfkit.augmentations import Augmentation
 from clfkit.augmentations._geometry import Geometric, Matrices, Pixel, eyes
 from clfkit.components import augmentations
 from clfkit.data.bundle import DataSpec
-from clfkit.errors import UsageError
-from clfkit.options import Probability
+from clfkit.options import Interval, Probability
 
 Angle = Annotated[float, Field(ge=0.0, le=180.0)]
 Slant = Annotated[float, Field(ge=0.0, le=80.0)]
@@ -62,7 +61,7 @@ def affine(
     *,
     degrees: Angle = 10.0,
     translate: Probability = 0.1,
-    scale: tuple[PositiveFloat, PositiveFloat] = (0.9, 1.1),
+    scale: Interval = (0.9, 1.1),
     shear: Slant = 0.0,
     fill: Pixel = 0,
     probability: Probability = 1.0,
@@ -77,8 +76,6 @@ def affine(
         fill: the value, 0 to 255, of what comes in from outside.
         probability: how often it happens to an image.
     """
-    if scale[0] > scale[1]:
-        raise UsageError(f"train.augment: affine: scale must be [smallest, largest], not {list(scale)}")
     return Affine(
         spec.shape, degrees=degrees, translate=translate, scale=scale, shear=shear, fill=fill, probability=probability
     )

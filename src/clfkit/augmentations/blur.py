@@ -6,24 +6,19 @@ import math
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from pydantic import PositiveFloat
-
 from clfkit import rng
 from clfkit.augmentations import Augmentation
 from clfkit.augmentations._pieces import changed
 from clfkit.components import augmentations
 from clfkit.data.bundle import DataSpec
-from clfkit.errors import UsageError
-from clfkit.options import Probability
+from clfkit.options import Interval, Probability
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @augmentations.register("blur", inputs="image")
-def blur(
-    spec: DataSpec, *, sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0), probability: Probability = 0.2
-) -> Augmentation:
+def blur(spec: DataSpec, *, sigma: Interval = (0.1, 2.0), probability: Probability = 0.2) -> Augmentation:
     """Blurs some images with a Gaussian of a width of their own, as torchvision's GaussianBlur; edges are mirrored.
 
     The Gaussian is cut off three times the largest deviation from its middle, or where the image ends.
@@ -33,8 +28,6 @@ def blur(
         probability: how often it happens to an image.
     """
     low, high = sigma
-    if low > high:
-        raise UsageError(f"train.augment: blur: sigma must be [smallest, largest], not {list(sigma)}")
     radius = min(math.ceil(3 * high), *(side - 1 for side in spec.shape[1:]))
 
     def blurred(images: Tensor, draws: rng.Streams) -> Tensor:

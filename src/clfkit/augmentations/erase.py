@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import PositiveFloat
 
 from clfkit import rng
 from clfkit.augmentations import Augmentation
 from clfkit.augmentations._geometry import Pixel
-from clfkit.augmentations.random_resized_crop import AreaShare
 from clfkit.components import augmentations
 from clfkit.data.bundle import DataSpec
-from clfkit.errors import UsageError
-from clfkit.options import Probability
+from clfkit.options import Interval, Portions, Probability
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +21,8 @@ if TYPE_CHECKING:
 def erase(
     spec: DataSpec,
     *,
-    scale: tuple[AreaShare, AreaShare] = (0.02, 0.33),
-    ratio: tuple[PositiveFloat, PositiveFloat] = (0.3, 10 / 3),
+    scale: Portions = (0.02, 0.33),
+    ratio: Interval = (0.3, 10 / 3),
     fill: Pixel = 0,
     probability: Probability = 0.5,
 ) -> Augmentation:
@@ -42,8 +39,6 @@ def erase(
     """
     import torch
 
-    if scale[0] > scale[1] or ratio[0] > ratio[1]:
-        raise UsageError("train.augment: erase: scale and ratio must be [smallest, largest]")
     _, height, width = spec.shape
     slim, wide = np.log(ratio)
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field, PositiveFloat
 
 from clfkit import rng
 from clfkit.augmentations import Augmentation
 from clfkit.augmentations._geometry import Geometric, Matrices, eyes
 from clfkit.components import augmentations
 from clfkit.data.bundle import DataSpec
-from clfkit.errors import UsageError
-
-AreaShare = Annotated[float, Field(gt=0.0, le=1.0)]
+from clfkit.options import Interval, Portions
 
 
 class Crop(Geometric):
@@ -39,8 +34,8 @@ class Crop(Geometric):
 def random_resized_crop(
     spec: DataSpec,
     *,
-    scale: tuple[AreaShare, AreaShare] = (0.08, 1.0),
-    ratio: tuple[PositiveFloat, PositiveFloat] = (0.75, 4 / 3),
+    scale: Portions = (0.08, 1.0),
+    ratio: Interval = (0.75, 4 / 3),
 ) -> Augmentation:
     """A window of random size, form and place, enlarged to the whole image.
 
@@ -50,6 +45,4 @@ def random_resized_crop(
         scale: smallest and largest share of the area.
         ratio: smallest and largest width over height of the window, in pixels.
     """
-    if scale[0] > scale[1] or ratio[0] > ratio[1]:
-        raise UsageError("train.augment: random_resized_crop: scale and ratio must be [smallest, largest]")
     return Crop(spec.shape, scale, ratio)
