@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from clfkit import batch_size
 from clfkit.batch_size import choose_batch_size, sizes
 from clfkit.config import ExperimentConfig
-from clfkit.errors import Interrupted, UsageError
+from clfkit.errors import Interrupted, TrainingError, UsageError
 from clfkit.experiment import resume_run
 from clfkit.preparation import read_data
 from clfkit.progress import Quiet
@@ -94,8 +94,9 @@ def test_nothing_fits_at_all(laboratory: Any, machine: Any) -> None:
         raise MemoryError("CUDA out of memory")
 
     machine(no_memory)
-    with pytest.raises(MemoryError):
-        choose(laboratory)
+    config = laboratory.config("blobs", MANY)
+    with pytest.raises(TrainingError, match=r"out of memory.*train\.accumulate"):
+        batch_size.prepared(config, read_data(config))
 
 
 def test_a_size_that_a_model_refuses_is_left_out(laboratory: Any, machine: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from clfkit.engines.pytorch.footprint import kept_for_backward, out_of_memory
+from clfkit.engines.pytorch.footprint import Activations, out_of_memory
 from clfkit.planning import Plan, make_plan
 
 
@@ -73,9 +73,9 @@ def test_one_step_an_epoch_and_no_valid_split(laboratory: Any) -> None:
 def test_what_is_kept_for_backward_is_what_a_network_keeps() -> None:
     """A ReLU keeps its outputs, which the layer behind it keeps too: they count once; so do inputs, not weights."""
     network = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
-    with kept_for_backward(network) as kept:
+    with Activations(network) as activations:
         network(torch.zeros(10, 5)).sum().backward()
-    assert sum(kept.values()) == 4 * (10 * 5 + 10 * 7)
+    assert activations.peak == 4 * (10 * 5 + 10 * 7)
 
 
 def test_running_out_of_memory_is_a_memory_error_and_lets_go() -> None:

@@ -13,7 +13,7 @@ from clfkit.config import ExperimentConfig, override_config
 from clfkit.data.bundle import DataBundle
 from clfkit.engines.base import Footprint
 from clfkit.errors import UsageError
-from clfkit.preparation import Parts
+from clfkit.preparation import Parts, memory_errors
 from clfkit.world import World
 
 SMALLEST = 16
@@ -47,14 +47,15 @@ class Choice:
 def prepared(config: ExperimentConfig, bundle: DataBundle, *, fresh: bool = True, world: World | None = None) -> Parts:
     """The parts of an experiment; a batch size of `auto` is measured, and stands in the config of the parts.
 
-    See Parts.of. Raises MemoryError when the smallest batch does not fit, UsageError for `auto` in several processes,
+    See Parts.of. Raises TrainingError when the smallest batch does not fit, UsageError for `auto` in several processes,
     which would measure different numbers.
     """
     if config.train.batch_size != "auto":
         return Parts.of(config, bundle, fresh=fresh, world=world)
     if world is not None and world.size > 1:
         raise UsageError("train.batch_size: `auto` is measured by one process; for several of them give a number")
-    choice = choose_batch_size(config, bundle)
+    with memory_errors():
+        choice = choose_batch_size(config, bundle)
     parts = Parts.of(_sized(config, choice.size), bundle, fresh=fresh)
     parts.engine.decisions = {**parts.engine.decisions, "batch_size": str(choice)}
     return parts

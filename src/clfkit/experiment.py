@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,12 +17,12 @@ from clfkit.data.bundle import DataBundle, Part
 from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Engine, Totals
 from clfkit.environment import differences, environment
-from clfkit.errors import ClfkitError, Interrupted, RunError, TrainingError, UsageError
+from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, draw_all, suitable
-from clfkit.preparation import read_data
+from clfkit.preparation import memory_errors, read_data
 from clfkit.reporting import Audience, heard_by
 from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, same_moments
 from clfkit.run import RunDirectory
@@ -103,16 +103,6 @@ def resume_run(
     return run
 
 
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """A machine without enough memory, as TrainingError that says what would take less."""
-    try:
-        yield
-    except MemoryError as error:
-        what = f"out of memory: {error}" if str(error) else "out of memory"
-        raise TrainingError(f"{what}; a smaller train.batch_size, or train.accumulate, takes less") from error
-
-
 @dataclass
 class _Session:
     """The parts of one experiment while it runs."""
@@ -190,7 +180,7 @@ class _Session:
         """Train, evaluate, draw; whatever happens, the status says how it ended."""
         self.run.set_status("running", epochs=self.trainer.epochs, reason=None)
         try:
-            with _memory_errors(), self.engine.at_work(), self.world.guard():
+            with memory_errors(), self.engine.at_work(), self.world.guard():
                 for name, part in (("training", self._train), ("evaluation", self._evaluate), ("drawing", self._draw)):
                     with self.clock.part(name):
                         part()

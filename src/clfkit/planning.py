@@ -19,7 +19,7 @@ from clfkit.data.bundle import PARTS, Split
 from clfkit.data.loading import Selection
 from clfkit.engines.base import Arrays, Footprint, Totals
 from clfkit.history import EpochRecord, TrainState
-from clfkit.preparation import Parts, read_data
+from clfkit.preparation import Parts, memory_errors, read_data
 from clfkit.profiling import Clocks
 from clfkit.trainer import Snapshot
 
@@ -40,9 +40,9 @@ SCORED = 1024
 class Plan:
     """What an experiment will take; seconds, and bytes.
 
-    steps: in an epoch; all_steps: in all epochs. start: reading the data and building the model. step, validation,
-    epoch: medians; an epoch includes its validation. total: from the start to the last evaluation, if nothing stops
-    training early; figures are not in it. phases: shares of a step. disk: of all checkpoints together.
+    steps: in an epoch; all_steps: in all epochs. start: libraries, data and model, before the first step.
+    step, validation, epoch: medians; an epoch includes its validation. total: from the start to the last evaluation, if
+    nothing stops training early; figures are not in it. phases: shares of a step. disk: of all checkpoints together.
     """
 
     samples: dict[str, int]
@@ -64,18 +64,19 @@ class Plan:
     hints: tuple[str, ...]
 
 
-def make_plan(config: ExperimentConfig) -> Plan:
+def make_plan(config: ExperimentConfig, began: float | None = None) -> Plan:
     """Train the experiment for some seconds, and forget it. Nothing is written.
 
-    Raises what a run would raise in its first steps.
+    began: when the process did, on the clock of `time.monotonic`, since a run starts with that too; by default now.
+    Raises TrainingError for too little memory, and what else a run would raise in its first steps.
     """
-    began = time.perf_counter()
+    began = time.monotonic() if began is None else began
     parts = prepared(config, read_data(config), fresh=False)
-    start = time.perf_counter() - began
+    start = time.monotonic() - began
     bundle, batches, engine = parts.bundle, parts.batches, parts.engine
     watch = _Watch(engine.wait)
     trainer = parts.trainer(_Forgetful(), watch)
-    with engine.at_work():
+    with memory_errors(), engine.at_work():
         with suppress(_Enough):
             trainer.fit()
         step = watch.seconds_a_step()

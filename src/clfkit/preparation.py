@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from clfkit.components import engines
@@ -10,7 +12,7 @@ from clfkit.data.batches import Batches
 from clfkit.data.bundle import DataBundle, IndexArray
 from clfkit.data.loading import load_bundle
 from clfkit.engines.base import Engine, EngineSetup
-from clfkit.errors import UsageError
+from clfkit.errors import TrainingError, UsageError
 from clfkit.evaluation import measure
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Memory, Observer, Trainer
@@ -24,6 +26,16 @@ def read_data(config: ExperimentConfig) -> DataBundle:
         keys = ", ".join(f"train.{key}" for key in config.needs_valid)
         raise UsageError(f"{keys}: needs a valid split, and there is none; data.split.valid sets its share")
     return bundle
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """A machine without enough memory, as TrainingError that says what would take less."""
+    try:
+        yield
+    except MemoryError as error:
+        what = f"out of memory: {error}" if str(error) else "out of memory"
+        raise TrainingError(f"{what}; a smaller train.batch_size, or train.accumulate, takes less") from error
 
 
 @dataclass(frozen=True)

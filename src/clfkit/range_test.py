@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,8 @@ import numpy.typing as npt
 from clfkit import rng
 from clfkit.batch_size import prepared
 from clfkit.config import ExperimentConfig
-from clfkit.data.batches import Batches
 from clfkit.data.bundle import IndexArray
-from clfkit.preparation import read_data
+from clfkit.preparation import Parts, memory_errors, read_data
 
 LOWEST, HIGHEST = 1e-6, 10.0
 STEPS = 200
@@ -24,6 +24,8 @@ WIDTH = 4.0
 """Standard deviation of the smoothing, in steps."""
 EXPLODED = 2.0
 """How many times the loss of the beginning, in the mean of five steps, ends the test."""
+BELOW = 0.25
+"""Largest share of the rate at the minimum that is suggested."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,8 +57,8 @@ def find_rate(config: ExperimentConfig, on_step: Callable[[int], None] = lambda 
     parts = prepared(config, read_data(config))
     rates = np.geomspace(LOWEST, HIGHEST, STEPS)
     losses: list[float] = []
-    with parts.engine.at_work():
-        for step, (epoch, indices) in zip(range(STEPS), _endless(parts.batches), strict=False):
+    with memory_errors(), parts.engine.at_work():
+        for step, (epoch, indices) in zip(range(STEPS), _endless(parts), strict=False):
             keys = rng.key(config.seed, "step", step), rng.key(config.seed, "epoch", epoch)
             result = parts.engine.train_step(indices, float(rates[step]), *keys)
             loss = parts.engine.read([result]).mean_loss
@@ -74,9 +76,8 @@ def judge(rates: Floats, losses: Floats, current: float) -> RangeTest:
     """What finite losses at rising rates, both (steps,), say about the rate to train with.
 
     It is the rate at which the smoothed loss falls fastest with the logarithm of the rate, before its minimum: the
-    network learns most from a step there, and the minimum, several times further up, is where steps begin to undo each
-    other. A tenth of the rate at the minimum, the other usual rule, depends on how the test goes on behind the steepest
-    place, and came out too small for plain gradient descent.
+    network learns most from a step there. At the minimum steps begin to undo each other, so the suggestion stays below
+    BELOW of that rate: where the loss falls by little more than batches differ, the steepest place may lie just before.
     """
     if len(losses) <= QUIET:
         return RangeTest(rates, losses, losses, None, current)
@@ -87,7 +88,7 @@ def judge(rates: Floats, losses: Floats, current: float) -> RangeTest:
     suggestion = None
     if beginning.mean() - smoothed[lowest] > beginning.std():
         steepest = int(np.gradient(smoothed)[: lowest + 1].argmin())
-        suggestion = float(f"{rates[steepest]:.2g}")
+        suggestion = float(f"{min(rates[steepest], BELOW * rates[lowest]):.2g}")
     return RangeTest(rates, losses, smoothed, suggestion, current)
 
 
@@ -102,10 +103,8 @@ def _smooth(losses: Floats) -> Floats:
     return smoothed
 
 
-def _endless(batches: Batches) -> Iterator[tuple[int, IndexArray]]:
+def _endless(parts: Parts) -> Iterator[tuple[int, IndexArray]]:
     """(epoch, indices) of batch after batch, epoch after epoch."""
-    epoch = 0
-    while True:
-        for _, indices in batches.epoch(epoch):
+    for epoch in count():
+        for indices in parts.engine.ahead(indices for _, indices in parts.batches.epoch(epoch)):
             yield epoch, indices
-        epoch += 1

@@ -32,10 +32,10 @@ def draw_range_test(test: RangeTest, name: str) -> Figure:
             axes.plot([test.suggestion], [at], "o", color=COLOURS[1], label=f"suggested: {test.suggestion:g}")
         axes.axvline(test.current, color=COLOURS[8], linewidth=1.0, linestyle=":", label=f"now: {test.current:g}")
         axes.set_xscale("log")
-        if len(test.losses):
-            shown = np.minimum(test.losses, 2 * test.losses[0])  # a loss that explodes would flatten all before it
-            margin = 0.05 * (shown.max() - shown.min()) or 0.1
-            axes.set_ylim(shown.min() - margin, shown.max() + margin)
+        if len(test.losses):  # a loss that explodes would flatten all before it
+            low, start = float(test.losses.min()), float(test.smoothed[0])
+            height = start - low or 1.0
+            axes.set_ylim(low - 0.1 * height, start + 0.3 * height)
         axes.set_xlabel("learning rate")
         axes.set_ylabel("loss")
         axes.set_title(f"Learning-rate range test of {label(name, 40)}")

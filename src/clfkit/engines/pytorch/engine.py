@@ -28,7 +28,7 @@ from clfkit.engines.pytorch.device import (
     make_deterministic,
 )
 from clfkit.engines.pytorch.feed import Feed, Normalizer
-from clfkit.engines.pytorch.footprint import kept_for_backward, out_of_memory, peak_of, size_of
+from clfkit.engines.pytorch.footprint import Activations, out_of_memory, peak_of, size_of
 from clfkit.engines.pytorch.mixing import MixedFeed, Targets
 from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups
 from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
@@ -189,7 +189,7 @@ class TorchEngine:
         """See Engine."""
         assert self._optimizer is not None, "this engine was built without train samples"
         peak_of(self.device)
-        with kept_for_backward(self.model) as kept:
+        with Activations(self.model) as activations:
             self.train_step(indices, 0.0, 0)
         self.wait()
         moments = [tensor for state in self._optimizer.state.values() for tensor in state.values()]
@@ -198,7 +198,7 @@ class TorchEngine:
             numbers=sum(parameter.numel() for parameter in self.model.parameters()),
             weights=size_of([*self.model.parameters(), *self.model.buffers()]), gradients=size_of(self._learnable),
             optimizer=size_of(moments) + (self._average.nbytes if self._average else 0),
-            activations=sum(kept.values()), samples=self._train.nbytes, peak=peak, available=available,
+            activations=activations.peak, samples=self._train.nbytes, peak=peak, available=available,
         )  # fmt: skip
 
     def read(self, results: Sequence[StepResult]) -> Totals:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gc
 import traceback
+import weakref
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -14,24 +18,47 @@ CPU_WORDS = ("not enough memory", "can't allocate memory")
 """What a RuntimeError says when a processor has no memory left."""
 
 
-@contextmanager
-def kept_for_backward(model: nn.Module) -> Iterator[dict[int, int]]:
-    """Bytes of each tensor that the forward pass keeps for the backward pass, by address; weights are left out.
+class Activations:
+    """The tensors that forward passes keep for backward passes, counted while it is entered.
 
-    What two layers keep together counts once, and pieces of a batch that come one after the other once too, where they
-    take the same memory.
+    peak: the most bytes at a time; what several layers keep counts once, and weights do not.
     """
-    kept: dict[int, int] = {}
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
 
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    def __init__(self, model: nn.Module) -> None:
+        self.peak = self._now = 0
+        self._own = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
+        self._holders: dict[int, int] = defaultdict(int)
+        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._keep, lambda held: held.tensor)
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        yield kept
+    def __enter__(self) -> Self:
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._hooks.__exit__(*error)
+
+    def _keep(self, tensor: Tensor) -> _Held:
+        held, storage = _Held(tensor), tensor.untyped_storage()
+        address, size = storage.data_ptr(), storage.nbytes()
+        if address not in self._own:
+            if not self._holders[address]:
+                self._now += size
+                self.peak = max(self.peak, self._now)
+            self._holders[address] += 1
+            weakref.finalize(held, self._let_go, address, size)
+        return held
+
+    def _let_go(self, address: int, size: int) -> None:
+        self._holders[address] -= 1
+        if not self._holders[address]:
+            self._now -= size
+
+
+@dataclass
+class _Held:
+    """A tensor that is kept until its backward pass is over."""
+
+    tensor: Tensor
 
 
 def size_of(tensors: Iterable[object]) -> int:
