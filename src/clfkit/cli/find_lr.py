@@ -29,11 +29,18 @@ def find_rate_of(config: ExperimentConfig, folder: Path, *, quiet: bool, as_json
     from clfkit.plots.range_test import draw_range_test
     from clfkit.progress import listener
     from clfkit.range_test import STEPS, find_rate
+    from clfkit.reporting import heard_by
 
     watch = listener(quiet)
-    watch.on_start(TrainState(), STEPS, 1, 1)
+
+    def on_step(step: int) -> None:
+        if step == 1:  # before that samples may be decoded, which has a bar of its own
+            watch.on_start(TrainState(), STEPS, 1, 1)
+        watch.on_step(step)
+
     try:
-        test = find_rate(config, watch.on_step)
+        with heard_by(watch):
+            test = find_rate(config, on_step)
     finally:
         watch.on_stop()
     figure = draw_range_test(test, config.name)

@@ -22,10 +22,13 @@ def plan(config: ConfigFile, overrides: Overrides = [], as_json: AsJson = False,
     """Say what an experiment will take: memory, seconds, disk. Some real steps are taken, nothing is kept."""
     from clfkit.config import load_config
     from clfkit.planning import make_plan
+    from clfkit.progress import listener
+    from clfkit.reporting import heard_by
     from clfkit.timing import process_start
 
     chosen = load_config(config, overrides)
-    made = make_plan(chosen, process_start())
+    with heard_by(listener(as_json)):
+        made = make_plan(chosen, process_start())
     if as_json:
         result = dataclasses.asdict(made) | {"footprint": {**made.footprint._asdict(), "total": made.footprint.total}}
         typer.echo(json.dumps(without_nan(result)))
