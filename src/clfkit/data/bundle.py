@@ -24,6 +24,7 @@ IDS_AT_ONCE = 100_000
 
 FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.int64]
+PixelArray = npt.NDArray[np.uint8]
 
 
 class Inputs(Protocol):

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from clfkit.data.bundle import ImageFormat, IndexArray, Inputs
-from clfkit.data.images import MEGABYTE, ImageFiles, PixelArray, decode_many, fits, shape_of
+from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, PixelArray
+from clfkit.data.decoding import shape_of
+from clfkit.data.images import MEGABYTE, ImageFiles, decode_many, fits
 from clfkit.data.pixel_files import PixelFile, row_ids
 from clfkit.reporting import say, work
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from clfkit.data.images import PixelArray
+from clfkit.data.bundle import PixelArray
 from clfkit.errors import DataError
 
 BYTES = 0x08  # the type of unsigned bytes; the format also knows wider numbers

@@ -18,8 +18,9 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import IndexArray
-from clfkit.data.images import MEGABYTE, THREADS, ImageFiles, PixelArray, decode_image, decode_into
+from clfkit.data.bundle import IndexArray, PixelArray
+from clfkit.data.decoding import decode_image
+from clfkit.data.images import MEGABYTE, THREADS, ImageFiles, decode_into
 from clfkit.reporting import Work, work
 from clfkit.storage import flush_folder, write_through
 

@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ImageFormat, IndexArray, Inputs
-from clfkit.data.images import SUFFIXES, PixelArray, decode_each, decode_image, fits, shape_of
+from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, PixelArray
+from clfkit.data.decoding import decode_image, shape_of
+from clfkit.data.images import SUFFIXES, decode_each, fits
 from clfkit.data.tar_files import Member, read_members
 from clfkit.errors import DataError
 from clfkit.reporting import work

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clfkit.data.bundle import ClassMap, Dataset, IndexArray, Part
+from clfkit.data.bundle import ClassMap, Dataset, IndexArray, Part, PixelArray
 from clfkit.data.idx_files import read_idx
-from clfkit.data.images import PixelArray
 from clfkit.data.sources._download import provide
 from clfkit.errors import DataError
 from clfkit.vision import torchvision
