@@ -72,6 +72,16 @@ def test_picture_depends_on_epoch_and_index_alone(chosen: list[Any]) -> None:
     assert whole.min() > -1e-3 and whole.max() < 255.001
 
 
+def test_large_batch_is_what_its_parts_are() -> None:
+    """Its result lies in memory of its own kind, beyond 8 MB."""
+    images = images_of(4000)
+    whole = augmented(["random_resized_crop"], images, np.arange(4000))
+    assert whole.nbytes > 1 << 23
+    parts = [augmented(["random_resized_crop"], images[at], at) for at in np.array_split(np.arange(4000), 3)]
+    assert torch.equal(whole, torch.cat(parts))
+    assert whole.add_(1).min() > 0.9, "it can be written to"
+
+
 @pytest.mark.parametrize(
     "chosen",
     [

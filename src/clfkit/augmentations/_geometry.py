@@ -84,17 +84,16 @@ def _grid(matrices: Tensor, height: int, width: int) -> Tensor:
 
     x = torch.arange(width, device=matrices.device, dtype=torch.float32) - (width - 1) / 2
     y = torch.arange(height, device=matrices.device, dtype=torch.float32) - (height - 1) / 2
-
-    def row(index: int, out: Tensor) -> Tensor:
-        a, b, c = matrices[:, index, :, None].unbind(1)
-        return torch.add((a * x + c)[:, None, :], (b * y)[:, :, None], out=out)
-
-    grid = torch.empty(len(matrices), height, width, 2, device=matrices.device)
-    row(0, grid[..., 0])
-    row(1, grid[..., 1])
+    a, b, c = matrices[..., None].unbind(2)
+    across, down = (a * x + c).transpose(1, 2), b * y  # (n, W, 3), (n, 3, H)
+    # x and y as one complex number: their sums are one pass over memory that is read and written in a row
+    grid = torch.view_as_real(
+        torch.view_as_complex(across[..., :2].contiguous())[:, None, :]
+        + torch.view_as_complex(down[:, :2].transpose(1, 2).contiguous())[:, :, None]
+    )
     if (matrices[:, 2] != torch.tensor([0.0, 0.0, 1.0], device=matrices.device)).any():
-        depth = row(2, torch.empty(len(matrices), height, width, device=matrices.device))
-        grid.div_(depth.clamp_(min=1e-6)[..., None]).clamp_(-3, 3)  # beyond the horizon is far outside
+        depth = across[:, None, :, 2] + down[:, 2, :, None]
+        grid = grid.div_(depth.clamp_(min=1e-6)[..., None]).clamp_(-3, 3)  # beyond the horizon is far outside
     return grid
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import mmap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,9 @@ PLACES = {"cpu": 1 << 17}
 
 MANY_PLACES = 1 << 24
 """The same for devices with thousands of cores."""
+
+HUGE_BYTES = 8 << 20
+"""Results of so many bytes are new memory every time, and asked of the system in huge pages."""
 
 
 def changed(
@@ -32,7 +38,7 @@ def changed(
     if not len(places):
         return images
     everything = len(places) == len(images)
-    result = torch.empty_like(images, dtype=torch.float32) if everything else images.to(torch.float32, copy=True)
+    result = _empty_like(images) if everything else images.to(torch.float32, copy=True)
     size = max(1, PLACES.get(images.device.type, MANY_PLACES) // (images.shape[2] * images.shape[3]))
     for start in range(0, len(places), size):
         part = places[start : start + size]
@@ -40,3 +46,17 @@ def changed(
         own = (torch.from_numpy(each[part].astype(np.float32)).to(images.device) for each in amounts)
         result[at] = change(images[at].to(torch.float32), *own)
     return result
+
+
+def _empty_like(images: Tensor) -> Tensor:
+    """Memory for float32 of that shape. Pages of 2 MB where the system has them: fetching small ones costs more than
+    filling them."""
+    import torch
+
+    size = 4 * math.prod(images.shape)
+    if images.device.type != "cpu" or size < HUGE_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return torch.empty(images.shape, dtype=torch.float32, device=images.device)
+    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # a system that has none
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=torch.float32).view(images.shape)
