@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ClassMap, FloatArray, IndexArray, Split
+from clfkit.data.bundle import ClassMap, FloatArray, Ids, IndexArray, Split
 from clfkit.engines.base import Engine
 from clfkit.metrics import Measure, Predictions, score
 from clfkit.run import RunDirectory
@@ -76,12 +76,12 @@ def measure(names: Sequence[str], split: Split, classes: ClassMap, train_counts:
     return found
 
 
-def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: npt.NDArray[Any]) -> None:
+def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: Ids) -> None:
     """Keep metrics and predictions of one split of the run's own data."""
     run.save_evaluation(evaluation.split, evaluation.as_json())
     run.save_predictions(
         evaluation.split,
-        ids=ids,
+        ids=np.asarray(ids),
         labels=evaluation.predictions.labels,
         **stored_probabilities(evaluation.predictions.probabilities),
     )

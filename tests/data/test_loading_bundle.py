@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from clfkit.components import datasets
 from clfkit.data.bundle import ClassMap, Column, Dataset, ImageFormat
 from clfkit.data.images import ImageFiles
 from clfkit.data.loading import Selection, load_bundle
+from clfkit.data.names import Names
 from clfkit.errors import DataError
 from clfkit.registry import InputKind
 
@@ -68,7 +70,7 @@ def test_unusable_samples_are_refused(
 
 
 def test_a_selection_picks_from_inputs_outside_memory() -> None:
-    files = ImageFiles((), ImageFormat(height=2, width=3, channels=1))
+    files = ImageFiles(Path(), Names.of([]), ImageFormat(height=2, width=3, channels=1))
     selection = Selection(files, np.empty(0, np.int64))
     assert selection.shape == (0, 1, 2, 3)
     assert selection.dtype == np.uint8

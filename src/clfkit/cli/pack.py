@@ -47,7 +47,7 @@ def pack(
     with heard_by(listener(quiet)):
         names = pack_files(found, root, target, shard_size, loaded.data_seed)
     if not quiet:
-        complain(f"{len(found.paths):,} images of {len(found.classes):,} classes in {len(names):,} shards: {target}")
+        complain(f"{len(found.names):,} images of {len(found.classes):,} classes in {len(names):,} shards: {target}")
     say(as_yaml(_on_shards(loaded, target)).rstrip())
 
 

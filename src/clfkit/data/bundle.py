@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from clfkit.data.names import Names
 from clfkit.errors import ClassMismatch, DataError
 from clfkit.registry import InputKind
 
@@ -25,6 +26,7 @@ IDS_AT_ONCE = 100_000
 FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.int64]
 PixelArray = npt.NDArray[np.uint8]
+Ids = npt.NDArray[np.generic] | Names
 
 
 class Inputs(Protocol):
@@ -155,7 +157,7 @@ class Split:
 
     inputs: Inputs
     labels: IndexArray
-    ids: npt.NDArray[np.generic]
+    ids: Ids
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -178,7 +180,7 @@ class Dataset:
     classes: ClassMap
     kind: InputKind
     feature_names: tuple[str, ...] = ()
-    ids: npt.NDArray[np.generic] | None = None
+    ids: Ids | None = None
     given: Mapping[Part, IndexArray] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     label_column: str | None = None

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, PixelArray
 from clfkit.data.decoding import shape_of
-from clfkit.data.images import MEGABYTE, ImageFiles, decode_many, fits
+from clfkit.data.images import MEGABYTE, Images, decode_all, fits
 from clfkit.data.pixel_files import PixelFile, row_ids
 from clfkit.reporting import say, work
 
@@ -58,35 +58,32 @@ class CacheFolder:
             lock.release()
 
 
-def load_images(
-    paths: Sequence[Path], image_format: ImageFormat, megabytes: int, folder: CacheFolder | None = None
-) -> Inputs:
+def load_images(images: Images, megabytes: int, folder: CacheFolder | None = None) -> Inputs:
     """Images as one array if they take no more than `megabytes`, else as inputs that are read when they are asked for.
 
     folder: where they are cached, if anywhere. Raises DataError naming a file that cannot be read.
     """
-    files = ImageFiles(tuple(paths), image_format)
-    cached = load_cached(files, folder, megabytes) if folder else None
+    cached = load_cached(images, folder, megabytes) if folder else None
     if cached is not None:
         return cached
-    if not fits(len(files), files.format, megabytes):
-        return files
-    with work("decoding images", len(files)) as progress:
-        return decode_many(files.paths, image_format, progress.advance)
+    if not fits(len(images), images.format, megabytes):
+        return images
+    with work("decoding images", len(images)) as progress:
+        return decode_all(images, progress.advance)
 
 
-def load_cached(files: ImageFiles, folder: CacheFolder, megabytes: int) -> Inputs | None:
+def load_cached(images: Images, folder: CacheFolder, megabytes: int) -> Inputs | None:
     """The images from the cache, where those that it lacks are put first; None where there can be no cache.
 
     One array up to `megabytes`, beyond that `CachedImages`. What stands in the way of a cache (the limit, a full
     disk, a folder that cannot be written) is said, and is no error. Raises DataError naming a file that cannot be read.
     """
-    size = int(np.prod(files.shape))
+    size = int(np.prod(images.shape))
     if size > folder.limit * GIGABYTE:
         say(f"note: decoded images take {_shown(size)}, more than data.cache_limit ({folder.limit:g} GB): not cached")
         return None
-    resident = fits(len(files), files.format, megabytes)
-    kept = PixelFile(folder.path, row_ids(files), shape_of(files.format))
+    resident = fits(len(images), images.format, megabytes)
+    kept = PixelFile(folder.path, row_ids(images), shape_of(images.format))
     try:
         with folder.held():
             if missing := kept.missing(check=resident):
@@ -94,14 +91,14 @@ def load_cached(files: ImageFiles, folder: CacheFolder, megabytes: int) -> Input
                 if size + SPARE_BYTES > free:
                     say(f"note: {folder.path} has {_shown(free)} free, decoded images take {_shown(size)}: not cached")
                     return None
-                kept.fill(files, missing)
+                kept.fill(images, missing)
             say(f"decoded images: {_shown(size)} in {folder.path}")
             kept.remove_others()
             pixels = kept.pixels()
     except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
         say(f"note: images are not cached in {folder.path}: {getattr(error, 'strerror', None) or error}")
         return None
-    return np.array(pixels) if resident else CachedImages(pixels, files.marks)
+    return np.array(pixels) if resident else CachedImages(pixels, images.marks)
 
 
 @dataclass(frozen=True)

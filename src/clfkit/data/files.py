@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ClassMap, DataSpec, ImageFormat, IndexArray, Inputs, Split
+from clfkit.data.bundle import ClassMap, DataSpec, Ids, ImageFormat, IndexArray, Inputs, Split
 from clfkit.data.cache import load_images
 from clfkit.data.csv_columns import code_columns
 from clfkit.data.csv_files import CsvTable, read_csv
-from clfkit.data.images import entries, find_images, is_image
-from clfkit.data.labelling import ordered
+from clfkit.data.images import ImageFiles
+from clfkit.data.labelling import Coded, label_samples
 from clfkit.data.matching import features_of, known_columns
+from clfkit.data.names import Names
 from clfkit.data.npz_files import class_names, numbers, read_inputs, read_pair
+from clfkit.data.scanning import ImageScan, entries, is_folder, is_image
 from clfkit.data.statistics import check_range
 from clfkit.data.table import Features, encode
 from clfkit.errors import DataError
 
 MEGABYTES = 2048  # images beyond this are decoded when they are needed
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
-
-Ids = npt.NDArray[np.str_]
 
 
 def read_samples(paths: Sequence[Path], spec: DataSpec) -> tuple[Inputs, Ids]:
@@ -40,8 +40,8 @@ def read_samples(paths: Sequence[Path], spec: DataSpec) -> tuple[Inputs, Ids]:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
     if spec.inputs == "image" and not any(path.suffix.lower() == ".npz" for path in paths):
-        files = [file for path in paths for file in _images_at(path)]
-        return load_images(files, image_format(spec), MEGABYTES), np.array([file.as_posix() for file in files])
+        files = ImageFiles(Path(), _images_at(paths), image_format(spec))
+        return load_images(files, MEGABYTES), files.names
     blocks = [_rows(path, spec) for path in paths]
     ids = [
         f"{path.as_posix()}:{row}" if len(paths) > 1 else str(row)
@@ -64,10 +64,9 @@ def read_labelled(path: Path, spec: DataSpec) -> Split:
     if path.is_dir():
         if spec.inputs != "image":
             raise DataError(f"{path}: the model takes rows of features: give a .csv or .npz file, not a folder")
-        files, names = _class_folders(path)
-        labels = _matched(names, spec.classes, path)
-        ids = np.array([file.relative_to(path).as_posix() for file in files])
-        return Split(load_images(files, image_format(spec), MEGABYTES), labels, ids)
+        files, classes = _class_folders(path)
+        labels = _matched(classes, spec.classes, path)
+        return Split(load_images(ImageFiles(path, files, image_format(spec)), MEGABYTES), labels, files)
     if suffix == ".npz":
         arrays, labelled = read_pair(path, spec.label_column)
         inputs, names = _fitted(arrays, spec, path), class_names(labelled, path)
@@ -78,7 +77,8 @@ def read_labelled(path: Path, spec: DataSpec) -> Split:
     else:
         wanted = "a folder of class folders" if spec.inputs == "image" else "a .csv file"
         raise DataError(f"{path}: give {wanted} or an .npz file with x and y")
-    return Split(inputs, _matched(names, spec.classes, path), np.array([str(row) for row in range(len(names))]))
+    labels = _matched(Coded.of(names), spec.classes, path)
+    return Split(inputs, labels, np.array([str(row) for row in range(len(names))]))
 
 
 def image_format(spec: DataSpec) -> ImageFormat:
@@ -93,24 +93,28 @@ def image_format(spec: DataSpec) -> ImageFormat:
     raise DataError(f"the model takes images of {channels} channels, which no image file has; give an .npz file")
 
 
-def _images_at(path: Path) -> list[Path]:
-    """The image file at `path`, or all of those below a folder. Raises DataError when there is none."""
-    if path.is_dir():
-        found = find_images(path)
-        if not found:
-            raise DataError(f"{path}: no images in this folder")
-        return found
-    if not is_image(path):
-        raise DataError(f"{path}: the model takes images: give image files, folders of them, or an .npz file")
-    return [path]
+def _images_at(paths: Sequence[Path]) -> Names:
+    """The image files at `paths`, and all of those below a folder. Raises DataError when there is none."""
+    scan = ImageScan()
+    for path in paths:
+        if path.is_dir():
+            if not scan.add(path, path.as_posix()):
+                raise DataError(f"{path}: no images in this folder")
+        elif not is_image(path.name):
+            raise DataError(f"{path}: the model takes images: give image files, folders of them, or an .npz file")
+        else:
+            scan.add_file(path.as_posix())
+    return scan.names()
 
 
-def _class_folders(root: Path) -> tuple[list[Path], list[str]]:
+def _class_folders(root: Path) -> tuple[Names, Coded]:
     """All images in the class folders below `root`, and each one's class. Raises DataError when there is none."""
-    found = [(image, entry.name) for entry in entries(root) if entry.is_dir() for image in find_images(entry)]
-    if not found:
+    scan = ImageScan()
+    folders = {entry.name: entry.path for entry in entries(root) if is_folder(entry)}
+    counts = [scan.add(path, name) for name, path in folders.items()]
+    if not any(counts):
         raise DataError(f"{root}: no class folders with images")
-    return [image for image, _ in found], [name for _, name in found]
+    return scan.names(), Coded(np.repeat(np.arange(len(folders)), counts), tuple(folders))
 
 
 def _rows(path: Path, spec: DataSpec) -> npt.NDArray[np.generic]:
@@ -156,8 +160,7 @@ def _fitted(array: npt.NDArray[np.generic], spec: DataSpec, path: Path) -> npt.N
     return values
 
 
-def _matched(names: list[str], classes: ClassMap, path: Path) -> IndexArray:
-    """The labels (N,) of class names, as indices of the model's classes."""
-    there = ClassMap(names=ordered(set(names)))
-    translation = classes.translation(there, str(path), subset=True)
-    return translation[[there.index[name] for name in names]]
+def _matched(coded: Coded, classes: ClassMap, path: Path) -> IndexArray:
+    """The labels (N,) of samples, as indices of the model's classes."""
+    there, labels, _ = label_samples(coded, None, str(path))
+    return classes.translation(there, str(path), subset=True)[labels]

@@ -3,82 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
-from clfkit.data.bundle import ImageFormat, IndexArray, PixelArray
+from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, Marked, PixelArray
 from clfkit.data.decoding import decode_image, shape_of
+from clfkit.data.names import Names
 from clfkit.errors import DataError
+from clfkit.reporting import work
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 MEGABYTE = 1_000_000
+FILES_AT_ONCE = 10_000  # that are looked at before it is told
 THREADS = min(8, os.cpu_count() or 1)  # Pillow lets go of the interpreter lock while it decodes and resizes
 
 
-def is_image(path: Path) -> bool:
-    """Whether the file's suffix is that of an image format that is read here."""
-    return path.suffix.lower() in SUFFIXES
+class Images(Inputs, Marked, Protocol):
+    """Images in files, which are decoded one by one whenever they are asked for."""
+
+    @property
+    def format(self) -> ImageFormat:
+        """What they are decoded to."""
+
+    def origins(self) -> Iterator[bytes]:
+        """For each image, where it lies and the state of its file: what changes when it may be another one.
+
+        Raises DataError for a missing file.
+        """
+
+    def decode(self, row: int) -> PixelArray:
+        """One image, uint8 (channels, height, width). Raises DataError naming a file that cannot be read."""
 
 
-def find_images(folder: Path) -> list[Path]:
-    """The image files below `folder`, sorted by their path; hidden files and folders are passed over.
-
-    Links to folders are followed, but never into a folder that holds the link (a loop), nor twice into the same.
-    Raises DataError for a folder that cannot be listed and for names that are not valid UTF-8.
-    """
-    found: list[Path] = []
-    seen: set[str] = set()
-    home = Path(os.path.realpath(folder))
-
-    def scan(directory: Path, above: frozenset[str]) -> None:
-        real = os.path.realpath(directory)
-        if real in above or real in seen:
-            return
-        seen.add(real)
-        for entry in entries(directory):
-            if entry.is_dir():
-                scan(entry, above | {real})
-            elif is_image(entry):
-                found.append(entry)
-
-    scan(folder, frozenset(map(str, home.parents)))
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
-
-
-def entries(directory: Path) -> list[Path]:
-    """What stands in `directory`, sorted by name, without hidden entries and macOS's `__MACOSX`.
-
-    Raises DataError for a folder that cannot be listed and for names that are not valid UTF-8.
-    """
-    try:
-        names = sorted(os.listdir(directory))  # noqa: PTH208, names are checked before they become paths
-    except OSError as error:
-        raise DataError(f"{directory}: cannot be listed: {error.strerror}") from None
-    shown = [name for name in names if not name.startswith(".") and name != "__MACOSX"]
-    for name in shown:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise DataError(
-                f"{directory}: the file name {os.fsencode(name)!r} is not valid UTF-8; rename the file"
-            ) from None
-    return [directory / name for name in shown]
-
-
-def decode_many(
-    paths: Sequence[Path], image_format: ImageFormat, progress: Callable[[], object] = lambda: None
-) -> PixelArray:
-    """Image files as one array uint8 (N, channels, height, width), decoded by several threads.
-
-    progress: called for every image that is there.
-    Raises DataError naming the first file that cannot be read.
-    """
-    return decode_each(len(paths), lambda position: decode_image(paths[position], image_format), image_format, progress)
+def decode_all(images: Images, progress: Callable[[], object] = lambda: None) -> PixelArray:
+    """All images as one array; see `decode_each`."""
+    return decode_each(len(images), images.decode, images.format, progress)
 
 
 def decode_each(
@@ -111,15 +76,19 @@ def decode_into(
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files as inputs that are decoded whenever they are asked for."""
+    """Image files as inputs that are decoded whenever they are asked for.
 
-    paths: tuple[Path, ...]
+    names: paths relative to `root`, with slashes.
+    """
+
+    root: Path
+    names: Names
     format: ImageFormat
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, channels, height, width)."""
-        return (len(self.paths), *shape_of(self.format))
+        return (len(self.names), *shape_of(self.format))
 
     @property
     def dtype(self) -> np.dtype[np.uint8]:
@@ -132,11 +101,7 @@ class ImageFiles:
 
         Raises DataError for a missing file.
         """
-        try:
-            found = [path.stat() for path in self.paths]
-        except OSError as error:
-            raise DataError(f"{error.filename}: {error.strerror}") from None
-        return np.array([(s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found], np.int64).reshape(-1, 3)
+        return read_stats(self.root, self.names)
 
     @property
     def marks(self) -> IndexArray:
@@ -144,11 +109,42 @@ class ImageFiles:
         return self.stats[:, :2]
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.names)
 
     def __getitem__(self, indices: IndexArray) -> PixelArray:
         """The pixels of the files at `indices`. Raises DataError naming a file that cannot be read."""
-        return decode_many([self.paths[index] for index in np.arange(len(self))[indices]], self.format)
+        chosen = np.arange(len(self))[indices]
+        return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
+
+    def decode(self, row: int | np.integer[Any]) -> PixelArray:
+        """The pixels of one file. Raises DataError naming it if it cannot be read."""
+        return decode_image(self.root / self.names[row], self.format)
+
+    def origins(self) -> Iterator[bytes]:
+        """For each file its path, and its stats."""
+        folder = os.fsencode(self.root.absolute() / "_")[:-1]
+        stats = memoryview(self.stats.tobytes())
+        return (
+            folder + name + b"\0" + stats[start : start + 24]
+            for name, start in zip(self.names.encoded(), range(0, len(stats), 24), strict=True)
+        )
+
+
+def read_stats(root: Path, names: Names) -> IndexArray:
+    """See `ImageFiles.stats`."""
+    folder = os.fsencode(root / "_")[:-1]
+    found = array("q")
+    with work("looking at files", len(names)) as progress:
+        for start in range(0, len(names), FILES_AT_ONCE):
+            some = names[start : start + FILES_AT_ONCE]
+            for name in some.encoded():
+                try:
+                    stat = os.stat(folder + name)  # noqa: PTH116, a Path would take longer than the file system
+                except OSError as error:
+                    raise DataError(f"{root / name.decode()}: {error.strerror}") from None
+                found.extend((stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+            progress.advance(len(some))
+    return np.array(found, np.int64).reshape(-1, 3)
 
 
 def fits(count: int, image_format: ImageFormat, megabytes: int) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from clfkit.data.bundle import ClassMap, IndexArray, Part, listed
+from clfkit.data.bundle import PARTS, ClassMap, IndexArray, Part, listed
 from clfkit.errors import ClassMismatch, DataError
 
 PART_NAMES: Mapping[str, Part] = {
     "train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
 }  # fmt: skip
 """What people call the parts."""
+
+
+PartCodes = npt.NDArray[np.int8]
 
 
 def part_named(name: str, where: str) -> Part:
@@ -22,30 +27,53 @@ def part_named(name: str, where: str) -> Part:
     return PART_NAMES[name.lower()]
 
 
+class Coded(NamedTuple):
+    """Names of N samples: `names[codes[i]]` is that of sample i. No name stands twice."""
+
+    codes: npt.NDArray[np.integer[Any]]
+    names: Sequence[str]
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Coded:
+        """A name for each sample."""
+        known: dict[str, int] = {}
+        codes = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
+        return cls(codes, tuple(known))
+
+
+def part_codes(parts: Iterable[Part]) -> PartCodes:
+    """The positions in `PARTS` of each sample's part."""
+    return np.array([PARTS.index(part) for part in parts], np.int8)
+
+
 def label_samples(
-    names: Sequence[str], parts: Sequence[Part] | None, whose: str
+    coded: Coded, parts: PartCodes | None, whose: str
 ) -> tuple[ClassMap, IndexArray, dict[Part, IndexArray]]:
     """The class map, the labels (N,) and the index arrays of the given parts.
 
-    The classes are those of the train part (of all samples without parts), in order: see `ordered`. Other parts
-    may lack classes. Raises ClassMismatch when they have more, DataError when there is no train part.
+    parts: the position in `PARTS` of each sample's part. The classes are those of the train part (of all samples
+    without parts), in order: see `ordered`. Other parts may lack classes. Raises ClassMismatch when they have more,
+    DataError when there is no train part.
     """
+    codes, names = coded
+    classes = ClassMap(names=ordered(_borne(codes if parts is None else codes[parts == PARTS.index("train")], names)))
     if parts is None:
-        classes = ClassMap(names=ordered(set(names)))
-        return classes, _labels(names, classes), {}
-    classes = ClassMap(names=ordered({name for name, part in zip(names, parts, strict=True) if part == "train"}))
+        return classes, matched(coded, classes), {}
     if not len(classes):
         raise DataError(f"{whose}: there are parts, but no sample in the train part")
-    unknown: dict[str, set[str]] = {}
-    for name, part in zip(names, parts, strict=True):
-        if name not in classes.index:
-            unknown.setdefault(part, set()).add(name)
-    if unknown:
-        extra = "; ".join(f"{part} has {listed(ordered(found))}" for part, found in unknown.items())
+    given = {part: np.flatnonzero(parts == code) for code, part in enumerate(PARTS) if (parts == code).any()}
+    unknown = {part: _borne(codes[at], names) - set(classes.names) for part, at in given.items()}
+    if any(unknown.values()):
+        extra = "; ".join(f"{part} has {listed(ordered(found))}" for part, found in unknown.items() if found)
         raise ClassMismatch(f"{whose}: classes that the train part does not have: {extra}")
-    of_part = np.array(parts)
-    given = {part: np.flatnonzero(of_part == part).astype(np.int64) for part in dict.fromkeys(parts)}
-    return classes, _labels(names, classes), given
+    return classes, matched(coded, classes), given
+
+
+def matched(coded: Coded, classes: ClassMap) -> IndexArray:
+    """The labels (N,) of samples whose classes are all in the map."""
+    indices = np.array([classes.index.get(name, -1) for name in coded.names], np.int64)
+    labels: IndexArray = indices[coded.codes]
+    return labels
 
 
 def ordered(names: set[str]) -> tuple[str, ...]:
@@ -55,5 +83,6 @@ def ordered(names: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _labels(names: Sequence[str], classes: ClassMap) -> IndexArray:
-    return np.array([classes.index[name] for name in names], dtype=np.int64)
+def _borne(codes: npt.NDArray[np.integer[Any]], names: Sequence[str]) -> set[str]:
+    """The names that these samples bear."""
+    return {names[code] for code in np.flatnonzero(np.bincount(codes)).tolist()}

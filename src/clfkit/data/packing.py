@@ -13,7 +13,9 @@ import numpy as np
 
 from clfkit import rng
 from clfkit.data.bundle import PARTS, IndexArray
-from clfkit.data.images import MEGABYTE, is_image
+from clfkit.data.images import MEGABYTE
+from clfkit.data.names import Names
+from clfkit.data.scanning import is_image
 from clfkit.data.sources.image_folder import LabelledFiles
 from clfkit.errors import DataError
 from clfkit.reporting import Work, work
@@ -35,12 +37,14 @@ def pack_files(found: LabelledFiles, root: Path, target: Path, megabytes: int, s
     Raises DataError for a file that cannot be read or is not named as an image, RunError for a target that cannot be
     written.
     """
-    for path in found.paths:
-        if not is_image(path):
-            raise DataError(f"{path}: its name does not end as that of an image, so that no reader of shards knows it")
+    for name in found.names:
+        if not is_image(name):
+            raise DataError(
+                f"{root / name}: its name does not end as that of an image, so that no reader of shards knows it"
+            )
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     names = []
-    with changing(target), work("packing images", len(found.paths)) as progress:
+    with changing(target), work("packing images", len(found.names)) as progress:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         try:
@@ -60,23 +64,23 @@ def _plan(found: LabelledFiles, root: Path, limit: int, seed: int) -> list[tuple
     """The name and the samples of each shard."""
     parts = [(part, found.given[part]) for part in PARTS if part in found.given]
     planned = []
-    for number, (name, indices) in enumerate(parts or [("images", np.arange(len(found.paths)))]):
+    for number, (name, indices) in enumerate(parts or [("images", np.arange(len(found.names)))]):
         order = rng.generator(seed, "pack", number).permutation(indices)
-        for shard, chosen in enumerate(_cut(order, found.paths, limit)):
-            samples = [_Sample(found.paths[i], _key(found.paths[i], root), int(found.labels[i])) for i in chosen]
+        for shard, chosen in enumerate(_cut(order, root, found.names, limit)):
+            samples = [_Sample(root / found.names[i], _key(found.names[i]), int(found.labels[i])) for i in chosen]
             planned.append((f"{name}-{shard:06}.tar", samples))
     return planned
 
 
-def _cut(order: IndexArray, paths: list[Path], limit: int) -> list[list[int]]:
+def _cut(order: IndexArray, root: Path, names: Names, limit: int) -> list[list[int]]:
     """The samples one after the other, cut where a tar would pass `limit` bytes."""
     shards: list[list[int]] = []
     used = limit
     for index in map(int, order):
         try:
-            size = paths[index].stat().st_size
+            size = (root / names[index]).stat().st_size
         except OSError as error:
-            raise DataError(f"{paths[index]}: {error.strerror}") from None
+            raise DataError(f"{root / names[index]}: {error.strerror}") from None
         size = 3 * tarfile.BLOCKSIZE + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE  # two headers and the label
         if used + size > limit:
             shards.append([])
@@ -86,8 +90,8 @@ def _cut(order: IndexArray, paths: list[Path], limit: int) -> list[list[int]]:
     return shards
 
 
-def _key(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix().replace("%", "%25").replace(".", "%2E")
+def _key(name: str) -> str:
+    return name.replace("%", "%25").replace(".", "%2E")
 
 
 def _write_shard(path: Path, samples: list[_Sample], progress: Work) -> None:

@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray, PixelArray
-from clfkit.data.decoding import decode_image
-from clfkit.data.images import MEGABYTE, THREADS, ImageFiles, decode_into
+from clfkit.data.images import MEGABYTE, THREADS, Images, decode_into
 from clfkit.reporting import Work, work
 from clfkit.storage import flush_folder, write_through
 
@@ -31,17 +30,17 @@ CHUNK_IMAGES = 1024
 RowIds = npt.NDArray[np.uint64]
 
 
-def row_ids(files: ImageFiles) -> RowIds:
-    """128 bits (N, 2) for each image: of its path, size, times of change, format, and the version that decodes it.
+def row_ids(images: Images) -> RowIds:
+    """128 bits (N, 2) for each image: of its origin, format, and the version that decodes it.
 
     Raises DataError for a missing file.
     """
-    transform = f"{VERSION}\0{importlib.metadata.version('pillow')}\0{files.format.model_dump_json()}"
+    transform = f"{VERSION}\0{importlib.metadata.version('pillow')}\0{images.format.model_dump_json()}"
     start = hashlib.blake2b(transform.encode(), digest_size=16)
     ids = bytearray()
-    for path, stat in zip(files.paths, files.stats, strict=True):
+    for origin in images.origins():
         digest = start.copy()
-        digest.update(os.fsencode(path.absolute()) + b"\0" + stat.tobytes())
+        digest.update(origin)
         ids += digest.digest()
     return np.frombuffer(bytes(ids), np.uint64).reshape(-1, 2)
 
@@ -121,7 +120,7 @@ class PixelFile:
         """All rows (N, channels, height, width), mapped into memory, to be read only. Raises OSError."""
         return np.asarray(np.memmap(self.file("pixels"), np.uint8, "r", shape=(len(self.ids), *self.shape)))
 
-    def fill(self, files: ImageFiles, missing: Sequence[int]) -> None:
+    def fill(self, images: Images, missing: Sequence[int]) -> None:
         """Put the images of these chunks there: those that an older set holds are copied, the others decoded.
 
         Raises OSError, and DataError naming a file that cannot be read; what is recorded by then stays.
@@ -138,7 +137,7 @@ class PixelFile:
             _append(journal, b"\n")  # ends a record that was cut short
             flush_folder(self.folder)
             try:
-                for chunk, pixels in self._decoded(files, missing, pool, progress):
+                for chunk, pixels in self._decoded(images, missing, pool, progress):
                     target.seek(self.rows(chunk).start * self.row_bytes)
                     _append(target, pixels.data)
                     _append(journal, b"%d %08x\n" % (chunk, zlib.crc32(pixels.data)))
@@ -146,7 +145,7 @@ class PixelFile:
                 pool.shutdown(cancel_futures=True)
 
     def _decoded(
-        self, files: ImageFiles, missing: Sequence[int], pool: ThreadPoolExecutor, progress: Work
+        self, images: Images, missing: Sequence[int], pool: ThreadPoolExecutor, progress: Work
     ) -> Iterator[tuple[int, PixelArray]]:
         """Chunks with their pixels. The threads work at the next one while the last one is written."""
         sets = [_Lookup(other) for other in self.others()]
@@ -158,8 +157,7 @@ class PixelFile:
             for lookup in sets:
                 new = lookup.copy_to(pixels, new, self.ids[rows])
             progress.advance(len(pixels) - len(new))
-            paths = files.paths[rows]
-            return chunk, pixels, decode_into(pixels, new, lambda row: decode_image(paths[row], files.format), pool)
+            return chunk, pixels, decode_into(pixels, new, lambda row: images.decode(rows.start + row), pool)
 
         ahead = begin(missing[0])
         for following in (*missing[1:], None):

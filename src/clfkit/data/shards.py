@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, PixelArray
 from clfkit.data.decoding import decode_image, shape_of
-from clfkit.data.images import SUFFIXES, decode_each, fits
+from clfkit.data.images import decode_each, fits
+from clfkit.data.scanning import SUFFIXES
 from clfkit.data.tar_files import Member, read_members
 from clfkit.errors import DataError
 from clfkit.reporting import work

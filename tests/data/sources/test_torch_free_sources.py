@@ -15,6 +15,7 @@ from PIL import Image
 
 PROGRAM = """
 import json, sys
+import numpy as np
 from clfkit.components import datasets
 from clfkit.data.loading import load_bundle
 from clfkit.data.sources import cifar10
@@ -23,7 +24,7 @@ options = json.loads(sys.argv[1])
 assert set(options) <= set(datasets.names())
 for name in datasets.names():
     bundle = load_bundle(datasets.parse({"name": name, **options.get(name, {})}), seed=0)
-    bundle.fingerprint, bundle.train.inputs[bundle.train.ids.argsort()[:1]]
+    bundle.fingerprint, bundle.train.inputs[np.argsort(bundle.train.ids)[:1]]
     print(name, sorted({"torch", "torchvision"} & set(sys.modules)))
 """
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
+from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from posixpath import normpath
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -14,11 +16,14 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from clfkit.components import datasets
 from clfkit.data.bundle import ClassMap, Dataset, ImageFormat, IndexArray, Part
 from clfkit.data.cache import CacheFolder, load_images
-from clfkit.data.csv_files import read_csv
-from clfkit.data.images import entries, find_images
-from clfkit.data.labelling import PART_NAMES, label_samples, part_named
+from clfkit.data.csv_files import CsvTable, read_csv
+from clfkit.data.images import ImageFiles
+from clfkit.data.labelling import PART_NAMES, Coded, PartCodes, label_samples, part_codes, part_named
+from clfkit.data.names import NameCollector, Names
+from clfkit.data.scanning import ImageScan, entries, is_folder
 from clfkit.errors import DataError
 from clfkit.options import one_of
+from clfkit.reporting import work
 
 Size = Annotated[
     PositiveInt | tuple[PositiveInt, PositiveInt],
@@ -64,16 +69,15 @@ def image_folder(
     found = labelled_files(root, csv)
     height, width = (size, size) if isinstance(size, int) else size
     image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
-    ids = np.array([path.relative_to(root).as_posix() for path in found.paths])
     kept_in = CacheFolder.of(cache, cache_limit, Path(root), csv, image_format)
-    inputs = load_images(found.paths, image_format, memory, kept_in)
-    return Dataset(inputs, found.labels, found.classes, "image", ids=ids, given=found.given, image=image_format)
+    inputs = load_images(ImageFiles(Path(root), found.names, image_format), memory, kept_in)
+    return Dataset(inputs, found.labels, found.classes, "image", ids=found.names, given=found.given, image=image_format)
 
 
 class LabelledFiles(NamedTuple):
-    """Image files, the class map, labels (N,) and the index arrays of the given parts."""
+    """Paths of image files relative to their folder, the class map, labels (N,) and index arrays of the given parts."""
 
-    paths: list[Path]
+    names: Names
     classes: ClassMap
     labels: IndexArray
     given: Mapping[Part, IndexArray]
@@ -85,70 +89,130 @@ def labelled_files(root: str, csv: str | None) -> LabelledFiles:
     if not folder.is_dir():
         raise DataError(f"data.root: {root} is not a folder")
     found = _from_csv(folder, folder / csv) if csv is not None else _from_folders(folder)
-    return LabelledFiles(found.paths, *label_samples(found.names, found.parts, f"data.root: {root}"))
+    return LabelledFiles(found.names, *label_samples(found.classes, found.parts, f"data.root: {root}"))
 
 
-@dataclass
-class _Found:
-    """Image files, the name of each one's class and, where parts are given, its part."""
+class _Found(NamedTuple):
+    """Image files relative to the root, their classes and, where parts are given, their parts."""
 
-    paths: list[Path]
-    names: list[str]
-    parts: list[Part] | None
+    names: Names
+    classes: Coded
+    parts: PartCodes | None
+
+
+class _ClassFolder(NamedTuple):
+    path: str
+    name: str
+    class_name: str
+    part: Part | None
 
 
 def _from_folders(root: Path) -> _Found:
     """Images of one folder of class folders, or of up to three of those called train, valid and test."""
-    folders = {entry.name: entry for entry in entries(root) if entry.is_dir()}
+    chosen = _class_folders(root)
+    scan = ImageScan()
+    counts = []
+    with work("scanning class folders", len(chosen)) as progress:
+        for folder in chosen:
+            counts.append(scan.add(folder.path, folder.name))
+            progress.advance()
+    _check_counts(root, chosen, counts)
+    of_folder = Coded.of(folder.class_name for folder in chosen)
+    classes = Coded(np.repeat(of_folder.codes, counts), of_folder.names)
+    parts = [folder.part for folder in chosen if folder.part]
+    return _Found(scan.names(), classes, np.repeat(part_codes(parts), counts) if parts else None)
+
+
+def _class_folders(root: Path) -> list[_ClassFolder]:
+    """The class folders below `root`, or below its folders called train, valid and test."""
+    folders = {entry.name: entry for entry in entries(root) if is_folder(entry)}
     part_folders = {name: folder for name, folder in folders.items() if name in PART_NAMES}
-    divided = "train" in folders and any(entry.is_dir() for entry in entries(folders["train"]))
+    divided = "train" in folders and any(is_folder(entry) for entry in entries(folders["train"].path))
     if not divided or (len(part_folders) == 1 and len(folders) > 1):  # a class may be called "train"
-        paths, names = _classes_below(root)
-        return _Found(paths, names, None)
-    found = _Found([], [], [])
+        if not folders:
+            raise DataError(f"data.root: {root} has no class folders")
+        return [_ClassFolder(folder.path, name, name, None) for name, folder in folders.items()]
+    found: list[_ClassFolder] = []
     of_part: dict[Part, str] = {}
     for name, folder in part_folders.items():
         part = PART_NAMES[name]
         if part in of_part:
             raise DataError(f"data.root: {root} has both {of_part[part]!r} and {name!r}, which mean the same part")
         of_part[part] = name
-        paths, names = _classes_below(folder)
-        found.paths += paths
-        found.names += names
-        found.parts = (found.parts or []) + [part] * len(paths)
+        inner = [entry for entry in entries(folder.path) if is_folder(entry)]
+        if not inner:
+            raise DataError(f"data.root: {folder.path} has no class folders")
+        found += [_ClassFolder(entry.path, f"{name}/{entry.name}", entry.name, part) for entry in inner]
     return found
 
 
-def _classes_below(folder: Path) -> tuple[list[Path], list[str]]:
-    """The images below each class folder in `folder`, and each one's class. Raises DataError when there is none."""
-    paths: list[Path] = []
-    names: list[str] = []
-    classes = [entry for entry in entries(folder) if entry.is_dir()]
-    for entry in classes:
-        images = find_images(entry)
-        paths += images
-        names += [entry.name] * len(images)
-    if not paths:
-        what = f"no images in its {len(classes)} class folders" if classes else "no class folders"
-        raise DataError(f"data.root: {folder} has {what}")
-    return paths, names
+def _check_counts(root: Path, folders: list[_ClassFolder], counts: list[int]) -> None:
+    """Raises DataError for a part, or a root without parts, none of whose class folders holds an image."""
+    for part in dict.fromkeys(folder.part for folder in folders):
+        of_part = [(folder, count) for folder, count in zip(folders, counts, strict=True) if folder.part == part]
+        if not any(count for _, count in of_part):
+            where = Path(of_part[0][0].path).parent
+            raise DataError(f"data.root: {where} has no images in its {len(of_part)} class folders")
 
 
 def _from_csv(root: Path, file: Path) -> _Found:
     """The images that a CSV file lists. Raises DataError naming the line of a file that is missing or a repetition."""
     table = read_csv(file)
-    paths = [root / cell for cell in table.cells("path", "path")]
-    names = table.cells("label", "label")
-    seen: dict[str, int] = {}
-    for row, path in enumerate(paths):
-        if not path.is_relative_to(root) or ".." in path.parts[len(root.parts) :]:
-            raise DataError(f"{table.where(row)}: {path} does not lie below {root}")
-        if not path.is_file():
-            raise DataError(f"{table.where(row)}: there is no file {path}")
-        first = seen.setdefault(os.path.realpath(path), row)
-        if first != row:
-            raise DataError(f"{table.where(row)}: {path} stands on line {table.lines[first]} already")
+    cells = table.cells("path", "path")
+    classes = Coded.of(table.cells("label", "label"))
+    names = NameCollector()
+    folders: dict[str, str] = {}
+    hashes = array("q")
+    with work("checking listed files", len(cells)) as progress:
+        for row, cell in enumerate(cells):
+            name = _below(root, cell, table, row)
+            hashes.append(hash(_real(root, name, folders, table.where(row))))
+            names.extend([name.encode()])
+            progress.advance()
+    _refuse_repeated(root, names.names(), np.array(hashes, np.int64), folders, table)
     if "split" not in table.header:
-        return _Found(paths, names, None)
-    parts = [part_named(cell, table.where(row)) for row, cell in enumerate(table.cells("split", "split"))]
-    return _Found(paths, names, parts)
+        return _Found(names.names(), classes, None)
+    parts = part_codes(part_named(cell, table.where(row)) for row, cell in enumerate(table.cells("split", "split")))
+    return _Found(names.names(), classes, parts)
+
+
+def _below(root: Path, cell: str, table: CsvTable, row: int) -> str:
+    """The path of a listed file relative to `root`, with slashes. Raises DataError if it leads elsewhere."""
+    if cell == normpath(cell) and cell[0] not in "./" and os.sep == "/":
+        return cell  # nearly all are so; the rest takes ten times as long
+    path = root / cell
+    if not path.is_relative_to(root) or ".." in path.parts[len(root.parts) :]:
+        raise DataError(f"{table.where(row)}: {path} does not lie below {root}")
+    return path.relative_to(root).as_posix()
+
+
+def _real(root: Path, name: str, folders: dict[str, str], where: str) -> tuple[str, str]:
+    """The real folder and the real name of a file, whatever links lead to it. Raises DataError if there is none.
+
+    folders: those that are known already.
+    """
+    folder, _, base = name.rpartition("/")
+    if folder not in folders:
+        folders[folder] = os.path.realpath(root / folder)
+    path = f"{folders[folder]}{os.sep}{base}"
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            path = os.path.realpath(path)
+            mode = os.lstat(path).st_mode
+    except OSError:
+        mode = 0
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{where}: there is no file {root / name}")
+    real, _, last = path.rpartition(os.sep)
+    return real, last
+
+
+def _refuse_repeated(root: Path, names: Names, hashes: IndexArray, folders: dict[str, str], table: CsvTable) -> None:
+    """Raises DataError naming both lines for a file that is listed twice. `hashes`: of the real path of each."""
+    _, which, times = np.unique(hashes, return_inverse=True, return_counts=True)
+    seen: dict[tuple[str, str], int] = {}
+    for row in np.flatnonzero(times[which] > 1).tolist():
+        first = seen.setdefault(_real(root, names[row], folders, table.where(row)), row)
+        if first != row:
+            raise DataError(f"{table.where(row)}: {root / names[row]} stands on line {table.lines[first]} already")

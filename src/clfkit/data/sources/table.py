@@ -8,10 +8,10 @@ from typing import Annotated
 from pydantic import Field
 
 from clfkit.components import datasets
-from clfkit.data.bundle import Column, Dataset, Part
+from clfkit.data.bundle import Column, Dataset
 from clfkit.data.csv_columns import infer_columns
 from clfkit.data.csv_files import CsvTable, read_csv
-from clfkit.data.labelling import label_samples, part_named
+from clfkit.data.labelling import Coded, label_samples, part_codes, part_named
 from clfkit.data.npz_files import class_names, numbers, read_pair
 from clfkit.errors import DataError
 
@@ -62,10 +62,10 @@ def _from_csv(
     rows: CsvTable, label: str, split_column: str | None, drop: tuple[str, ...], categorical: tuple[str, ...]
 ) -> Dataset:
     names = rows.cells(label, "label")
-    parts: list[Part] | None = None
+    parts = None
     if split_column is not None:
         cells = rows.cells(split_column, "split")
-        parts = [part_named(cell, rows.where(row)) for row, cell in enumerate(cells)]
+        parts = part_codes(part_named(cell, rows.where(row)) for row, cell in enumerate(cells))
     for column in drop:
         rows.position(column, "dropped")
     for column in categorical:
@@ -74,7 +74,7 @@ def _from_csv(
     if not features:
         raise DataError(f"{rows.path}: no column is left beside the label {label!r}")
     raw, columns = infer_columns(rows, features, categorical)
-    classes, labels, given = label_samples(names, parts, str(rows.path))
+    classes, labels, given = label_samples(Coded.of(names), parts, str(rows.path))
     return Dataset(raw, labels, classes, "vector", given=given, columns=columns, label_column=label)
 
 
@@ -84,5 +84,5 @@ def _from_npz(path: Path, label: str) -> Dataset:
         raise DataError(f"{path}: x must have the shape (N, features), not {inputs.shape}")
     raw = numbers(inputs, path, gaps=True)
     columns = tuple(Column(name=f"x{position + 1}", kind="numeric") for position in range(raw.shape[1]))
-    classes, labels, _ = label_samples(class_names(labelled, path), None, str(path))
+    classes, labels, _ = label_samples(Coded.of(class_names(labelled, path)), None, str(path))
     return Dataset(raw, labels, classes, "vector", columns=columns, label_column=label)

@@ -13,8 +13,8 @@ from pydantic import PositiveInt
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset, ImageFormat, Part
-from clfkit.data.images import entries
-from clfkit.data.labelling import PART_NAMES, label_samples
+from clfkit.data.labelling import PART_NAMES, Coded, label_samples, part_codes
+from clfkit.data.scanning import entries
 from clfkit.data.shards import ShardIndex, index_shards, load_shard_images
 from clfkit.data.sources.image_folder import Size
 from clfkit.errors import DataError
@@ -61,8 +61,9 @@ def webdataset(
     index = index_shards(folder, paths)
     if not index.ids:
         raise DataError(f"data.root: {root} has no images in its {len(paths)} shards")
-    of_sample = None if parts is None else [parts[number] for number in index.shard]
-    classes, labels, given = label_samples(_class_names(folder, index), of_sample, f"data.root: {root}")
+    of_sample = None if parts is None else part_codes(parts)[np.array(index.shard)]
+    coded = Coded.of(_class_names(folder, index))
+    classes, labels, given = label_samples(coded, of_sample, f"data.root: {root}")
     height, width = (size, size) if isinstance(size, int) else size
     image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
     inputs = load_shard_images(index, image_format, memory)
@@ -70,7 +71,7 @@ def webdataset(
 
 
 def _every(root: Path) -> list[Path]:
-    found = [entry for entry in entries(root) if entry.suffix == ".tar" and entry.is_file()]
+    found = [root / entry.name for entry in entries(root) if entry.name.endswith(".tar") and entry.is_file()]
     if not found:
         raise DataError(f"data.root: {root} holds no .tar files")
     return found

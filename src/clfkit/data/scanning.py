@@ -1,0 +1,94 @@
+"""Which image files a folder holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from clfkit.data.names import NameCollector, Names
+from clfkit.errors import DataError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+
+
+def is_image(name: str) -> bool:
+    """Whether the name ends as that of an image format that is read here."""
+    return name[name.rfind(".") :].lower() in SUFFIXES
+
+
+def entries(directory: str | Path) -> list[os.DirEntry[str]]:
+    """What stands in `directory`, sorted by name, without hidden entries and macOS's `__MACOSX`.
+
+    Raises DataError for a folder that cannot be listed and for names that are not valid UTF-8.
+    """
+    return sorted(_shown(directory), key=lambda entry: entry.name)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one."""
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
+class ImageScan:
+    """Finds image files below folders; their names come one folder after the other, sorted within each.
+
+    watch: called with the name of every folder before it is listed.
+    """
+
+    def __init__(self, watch: Callable[[str], object] = lambda name: None) -> None:
+        self._watch = watch
+        self._found = NameCollector()
+
+    def add(self, folder: str | Path, name: str) -> int:
+        """Take the image files below `folder`, which their names call `name`; returns how many there are.
+
+        Hidden files and folders are passed over. Links to folders are followed, but never into a folder that holds
+        the link (a loop), nor twice into the same. Raises DataError as `entries` does.
+        """
+        found: list[bytes] = []
+        home = Path(os.path.realpath(folder))
+        self._below(str(folder), name, frozenset(map(str, home.parents)), set(), found)
+        found.sort()  # bytes of UTF-8 are ordered as its code points
+        self._found.extend(found)
+        return len(found)
+
+    def add_file(self, name: str) -> None:
+        """Take one file."""
+        self._found.extend([name.encode()])
+
+    def names(self) -> Names:
+        """All that were taken."""
+        return self._found.names()
+
+    def _below(self, directory: str, name: str, above: frozenset[str], seen: set[str], found: list[bytes]) -> None:
+        real = os.path.realpath(directory)
+        if real in above or real in seen:
+            return
+        seen.add(real)
+        self._watch(name)
+        prefix = "" if name in ("", ".") else f"{name}/"
+        folders = []
+        for entry in _shown(directory):
+            if is_folder(entry):
+                folders.append(entry)
+            elif is_image(entry.name):
+                found.append((prefix + entry.name).encode())
+        for folder in sorted(folders, key=lambda entry: entry.name):
+            self._below(folder.path, prefix + folder.name, above | {real}, seen, found)
+
+
+def _shown(directory: str | Path) -> Iterator[os.DirEntry[str]]:
+    """What stands in a folder, in no order; see `entries`."""
+    try:
+        with os.scandir(directory) as found:
+            for entry in found:
+                if not entry.name.startswith(".") and entry.name != "__MACOSX":
+                    entry.name.encode()
+                    yield entry
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{directory}: the file name {os.fsencode(error.object)!r} is not valid UTF-8; rename the file"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{directory}: cannot be listed: {error.strerror}") from None
