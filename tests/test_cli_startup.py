@@ -20,6 +20,7 @@ HEAVY = ("torch", "torchvision", "matplotlib", "sklearn", "scipy", "pandas", "PI
         (("--help",), 0),
         (("--version",), 0),
         (("train", "--help"), 0),
+        (("export", "--help"), 0),
         (("validate", *(str(path) for path in sorted((ROOT / "configs").glob("*.yaml")))), 0),
         (("validate", "configs/blobs.yaml", "--set", "train.epochs=0"), 2),
         (("train", "configs/blobs.yaml", "--set", "model=unknown"), 2),

@@ -5,11 +5,19 @@ from __future__ import annotations
 import doctest
 import json
 import re
+import runpy
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+import clfkit
+from clfkit.__main__ import main
+from clfkit.exporting.writing import export
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,3 +84,45 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "clfkit", "train", "configs/digits.yaml", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def script_of(page: str, name: str, folder: Path) -> Path:
+    """The example that begins with `# name`, as a file."""
+    found = re.search(rf"```python\n# {name}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert found, name
+    path = folder / name
+    path.write_text(found[1])
+    return path
+
+
+def test_examples_of_export_give_what_predict_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A picture through the program of torch, rows through ONNX."""
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        folder = tmp_path / f"photos/{'ab'[number % 2]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 30 + number, 3), np.uint8)).save(folder / f"{number}.png")
+    photos = {"data": {"name": "image_folder", "root": str(tmp_path / "photos"), "size": [20, 16], "cache": "off"}}
+    config = tmp_path / "photos.yaml"
+    config.write_text(json.dumps({"name": "photos", **photos, "model": "cnn", "train": {"epochs": 1}, "plots": []}))
+    pictures = clfkit.train(config, out=tmp_path / "runs", run_id="a").path
+    points = clfkit.train(
+        ROOT / "configs/iris.yaml", {"train.epochs": 2, "plots": []}, out=tmp_path / "runs", run_id="a"
+    ).path
+    rows = tmp_path / "rows.csv"
+    names = ",".join(clfkit.load(points).spec.feature_names)
+    rows.write_text(f"{names}\n5.1,3.5,1.4,0.2\n6.2,2.9,4.3,1.3\n")
+    for run, format_name, script, file in (
+        (pictures, "torch", "use_torch.py", tmp_path / "photos/a/0.png"),
+        (points, "onnx", "use_onnx.py", rows),
+    ):
+        monkeypatch.setattr(sys, "argv", ["clfkit", "predict", str(file), "--checkpoint", str(run)])
+        capfd.readouterr()
+        with suppress(SystemExit):
+            main()
+        expected = [" ".join(line.split(",")[1:]) for line in capfd.readouterr().out.splitlines()[1:]]
+        monkeypatch.setattr(sys, "argv", [script, str(export(clfkit.load(run), format_name).path), str(file)])
+        runpy.run_path(str(script_of("docs/export.md", script, tmp_path)))
+        assert capfd.readouterr().out.splitlines() == expected != []

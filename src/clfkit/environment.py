@@ -18,7 +18,7 @@ def environment(decisions: dict[str, Any]) -> dict[str, Any]:
         "clfkit": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: version_of(name) for name in LIBRARIES},
         "command": sys.argv,
         "decisions": decisions,
     }
@@ -31,7 +31,8 @@ def differences(start: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [f"{key}: {before[key]} → {after[key]}" for key in after if key in before and before[key] != after[key]]
 
 
-def _version(library: str) -> str | None:
+def version_of(library: str) -> str | None:
+    """The installed version of a library, None without it."""
     try:
         return version(library)
     except PackageNotFoundError:

@@ -188,15 +188,13 @@ class RunDirectory:
 
     def discard_results(self) -> None:
         """Remove evaluations and predictions of weights that are not the run's best any more. Raises RunError."""
-        for pattern in ("evaluation/*.json", "predictions/*.npz"):
-            for path in self.path.glob(pattern):
-                with changing(path, "remove"):
-                    path.unlink()
+        for path in (*self.path.glob("evaluation/*.json"), *self.path.glob("predictions/*.npz")):
+            with changing(path, "remove"):
+                path.unlink()
 
-    def save_evaluation(self, split: str, evaluation: dict[str, Any]) -> Path:
+    def save_evaluation(self, split: str, evaluation: dict[str, Any]) -> None:
         """evaluation/<split>.json."""
-        write_json(path := self._folder("evaluation") / f"{split}.json", evaluation)
-        return path
+        write_json(self._folder("evaluation") / f"{split}.json", evaluation)
 
     def evaluation(self, split: str) -> dict[str, Any] | None:
         """What `save_evaluation` wrote, or None."""
@@ -217,6 +215,10 @@ class RunDirectory:
         np.savez_compressed(content := io.BytesIO(), allow_pickle=False, **arrays)
         write_atomically(path, content.getvalue())
         return path
+
+    def export_path(self, name: str) -> Path:
+        """export/<name>."""
+        return self._folder("export") / name
 
     def plot_path(self, name: str, suffix: str) -> Path:
         """plots/<name>.<suffix>."""

@@ -14,15 +14,27 @@ from clfkit.errors import RunError
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write under a temporary name, flush to the disk, rename over `path`. Raises RunError."""
+    with staged(path, content):
+        pass
+
+
+@contextlib.contextmanager
+def staged(path: Path, content: bytes) -> Iterator[Path]:
+    """The content on the disk under a temporary name, which takes the place of `path` if nothing is raised meanwhile.
+
+    Raises RunError.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write_through(temporary, content)
-        temporary.replace(path)
-        flush_folder(path.parent)
-    except OSError as error:
+        with changing(path):
+            write_through(temporary, content)
+        yield temporary
+        with changing(path):
+            temporary.replace(path)
+            flush_folder(path.parent)
+    finally:
         with contextlib.suppress(OSError):  # the folder itself may be what is wrong
             temporary.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from clfkit.cli import (
     components,
     ensemble,
     eval,
+    export,
     gradcheck,
     init,
     pack,
@@ -55,6 +56,7 @@ app.command("plan", epilog="Example:  clfkit plan configs/mnist.yaml --set train
 app.command("eval", epilog="Example:  clfkit eval --checkpoint latest --split valid")(eval.evaluate)
 app.command("ensemble", epilog="Example:  clfkit ensemble outputs/digits/a outputs/digits/b")(ensemble.ensemble)
 app.command("predict", epilog="Example:  clfkit predict --checkpoint outputs/mnist/RUN digit.png")(predict.predict)
+app.command("export", epilog="Example:  clfkit export outputs/mnist/RUN --format onnx")(export.export)
 app.command("plot", epilog="Example:  clfkit plot curves latest, or  clfkit plot optimizers RUN RUN …")(plot.plot)
 app.command("plot-boundary", epilog="Example:  clfkit plot-boundary --checkpoint latest --out boundary.png")(
     plot.plot_boundary

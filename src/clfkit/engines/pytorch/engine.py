@@ -55,7 +55,7 @@ class TorchEngine:
         self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         self._threads = choose_threads(setup, self.parameters)
         self._bf16 = precision == "bf16"
-        self._normalize = Normalizer(setup.spec, self.device, dtype_of(setup), layout)
+        self.normalize = Normalizer(setup.spec, self.device, dtype_of(setup), layout)
         self._random = default_generator(self.device)
         self._feeds: dict[int, tuple[Split, Feed]] = {}
         self._optimizer: torch.optim.Optimizer | None = None
@@ -71,7 +71,7 @@ class TorchEngine:
     def _prepare_training(self, train: Split) -> None:
         refuse_lone_sample(self._setup, len(train), self.model)
         augment = Augmenter(self._setup.augment, self._setup.spec, "torch")
-        self._train = Feed(train, self._normalize, self.device, self._setup.resident, augment, self._setup.workers)
+        self._train = Feed(train, self.normalize, self.device, self._setup.resident, augment, self._setup.workers)
         self._mixed = MixedFeed(self._train, self._setup.mix, self._setup.spec) if self._setup.mix else None
         self._optimizer = build_optimizer(self._setup, self.model)
         self._step = eager_step(self._optimizer)
@@ -226,13 +226,13 @@ class TorchEngine:
         parts = [np.empty((0, len(self._setup.spec.classes)), np.float32)]
         for indices in self._evaluation_batches(len(inputs)):
             samples = torch.from_numpy(np.ascontiguousarray(inputs[indices]))
-            parts.append(self._probabilities(self._logits(self._normalize(samples))))
+            parts.append(self._probabilities(self._logits(self.normalize(samples))))
         return np.concatenate(parts)
 
     def _answers(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
         """Logits and labels of a split, batch by batch in its own order; each process of a world has some of them."""
         if id(split) not in self._feeds:  # the split is kept too, so that its id stays its own
-            feed = Feed(split, self._normalize, self.device, self._setup.resident, workers=self._setup.workers)
+            feed = Feed(split, self.normalize, self.device, self._setup.resident, workers=self._setup.workers)
             self._feeds[id(split)] = split, feed
         feed = self._feeds[id(split)][1]
         batches = list(self._evaluation_batches(len(split)))

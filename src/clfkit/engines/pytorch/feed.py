@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clfkit.augmentations import Augmenter
 from clfkit.data.batches import all_in_order
@@ -19,11 +19,15 @@ RESIDENT_SHARE = 0.5
 """Largest share of a GPU's free memory that samples may occupy."""
 
 
-class Normalizer:
+class Normalizer(nn.Module):
     """(x - mean) / std with the statistics of the train split, in the model's type on the device, wherever x lies.
 
     Features are standardised in float64, since float32 cannot tell timestamps apart before their mean is gone.
+    `scale` is 1 / std for pixels, std for features.
     """
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(
         self,
@@ -32,25 +36,30 @@ class Normalizer:
         dtype: torch.dtype = torch.float32,
         layout: torch.memory_format = torch.contiguous_format,
     ) -> None:
-        shape = (1, -1) + (1,) * (len(spec.shape) - 1)
-        self._device = device
-        self._dtype, self._layout = dtype, layout
+        super().__init__()
+        self._dtype, self._layout, self._device = dtype, layout, device
         self._image = spec.inputs == "image"
-        exact = torch.device("cpu") if device.type == "mps" else device  # Metal has no float64
-        self._exact_mean = torch.tensor(spec.mean, dtype=torch.float64, device=exact).reshape(shape)
-        self._exact_std = torch.tensor(spec.std, dtype=torch.float64, device=exact).reshape(shape)
-        self._mean = torch.tensor(spec.mean, dtype=dtype, device=device).reshape(shape)
-        self._scale = (1 / torch.tensor(spec.std, dtype=torch.float64)).to(dtype).to(device).reshape(shape)
+        # Features on the CPU where the device has no float64, which Metal has not.
+        at = torch.device("cpu") if device.type == "mps" and not self._image else device
+        exact_std = torch.tensor(spec.std, dtype=torch.float64)
+        scale = (1 / exact_std).to(dtype) if self._image else exact_std
+        shape = (1, -1) + (1,) * (len(spec.shape) - 1)
+        mean = torch.tensor(spec.mean, dtype=dtype if self._image else torch.float64)
+        self.register_buffer("mean", mean.to(at).reshape(shape), persistent=False)
+        self.register_buffer("scale", scale.to(at).reshape(shape), persistent=False)
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Raw samples (n, …) → normalised ones, on the device."""
+        return self.standardized(inputs.to(self.mean.device)).to(self._device)
+
+    def standardized(self, inputs: Tensor) -> Tensor:
+        """The same of samples that lie where the statistics do."""
+        if not self._image:
+            return ((inputs.double() - self.mean) / self.scale).to(self._dtype)
+        pixels = inputs.to(self._dtype, memory_format=self._layout)
         if inputs.dtype == torch.uint8:
-            pixels = inputs.to(self._device).to(self._dtype, memory_format=self._layout)
-            return pixels.sub_(self._mean).mul_(self._scale)
-        if self._image:  # pixels between bytes, from augmentations; float32 holds them as well as bytes
-            pixels = inputs.to(self._device).to(self._dtype, memory_format=self._layout)
-            return (pixels - self._mean).mul_(self._scale)
-        exact = inputs.to(self._exact_mean.device).double()
-        return ((exact - self._exact_mean) / self._exact_std).to(self._dtype).to(self._device)
+            return pixels.sub_(self.mean).mul_(self.scale)
+        return (pixels - self.mean).mul_(self.scale)  # between bytes, from augmentations; float32 holds those as well
 
 
 class Feed:
