@@ -46,9 +46,7 @@ class WatchedRun(RunDirectory):
         return _WatchedSnapshots(self.path / "checkpoints" / "snapshots")
 
     def discard_results(self) -> None: ...
-    def save_evaluation(self, split: str, evaluation: dict[str, Any]) -> Path:
-        """Nothing."""
-        return self.path
+    def save_evaluation(self, split: str, evaluation: dict[str, Any]) -> None: ...
 
     def save_predictions(self, split: str, **arrays: np.ndarray[Any, Any]) -> Path:
         """Nothing."""
