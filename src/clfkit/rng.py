@@ -38,6 +38,9 @@ class Streams:
         self._starts = _mixed(np.uint64(key) + self.GAMMA * samples.astype(np.uint64))
         self._drawn = 0
 
+    def __len__(self) -> int:
+        return len(self._starts)
+
     def bits(self, count: int) -> npt.NDArray[np.uint64]:
         """The next `count` numbers of 64 random bits for each sample, shape (samples, count)."""
         places = np.arange(self._drawn + 1, self._drawn + count + 1, dtype=np.uint64)

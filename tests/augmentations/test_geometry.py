@@ -27,6 +27,8 @@ LISTS = [
     ["flip"],
     ["random_resized_crop"],
     ["flip", {"name": "affine", "fill": 9}, "random_resized_crop"],
+    [{"name": "elastic", "fill": 255, "probability": 0.6}],
+    [{"name": "affine", "fill": 9}, {"name": "perspective", "fill": 9}, {"name": "elastic", "fill": 9}, "flip"],
 ]
 
 
@@ -89,6 +91,8 @@ def test_large_batch_is_what_its_parts_are() -> None:
         [{"name": "affine", "degrees": 0.0, "translate": 0.0, "scale": (1.0, 1.0)}],
         [{"name": "flip", "horizontal": 0.0}, {"name": "affine", "probability": 0.0}],
         [{"name": "flip", "horizontal": 0.0}],
+        [{"name": "elastic", "probability": 0.0}],
+        [{"name": "elastic", "reach": 0.0}],
     ],
 )
 def test_options_that_change_nothing_change_no_bit(chosen: list[Any]) -> None:
@@ -107,6 +111,36 @@ def test_flips_alone_are_exact_and_joined_close() -> None:
         assert torch.equal(result, expected.flip(1) if up else expected)
     joined = augmented([*both, {"name": "affine", "probability": 0.0}], images, samples)
     assert torch.allclose(joined.float(), found.float(), atol=0.02)
+
+
+def ramps() -> torch.Tensor:
+    """An image (1, 3, H, W) that tells where each of its pixels was looked up: 10 a pixel to the right, 10 a pixel down."""
+    height, width = SPEC.shape[1:]
+    y, x = torch.meshgrid(10.0 * torch.arange(height), 10.0 * torch.arange(width), indexing="ij")
+    return torch.stack([x, y, torch.zeros_like(x)])[None]
+
+
+def test_affine_and_elastic_are_one_map() -> None:
+    """Joined, a place is looked up at the matrix of where the field bends it."""
+    affine = {"name": "affine", "degrees": 20.0, "scale": (0.8, 0.9), "translate": 0.0}
+    samples = np.arange(4)
+    image = ramps().expand(4, -1, -1, -1)
+    matrices = augmentations.build(augmentations.parse(affine), SPEC, engine="torch").matrices(
+        rng.Streams(rng.key(1, "augmentation", 0), samples)
+    )
+    bend = augmentations.build(augmentations.parse({"name": "elastic", "reach": 0.05}), SPEC, engine="torch")
+    draws = rng.Streams(rng.key(1, "augmentation", 1), samples)
+    field = torch.from_numpy(bend.offsets(draws)).float()
+    height, width = SPEC.shape[1:]
+    field = torch.nn.functional.interpolate(field, (height, width), mode="bicubic", align_corners=True).double()
+    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    places = torch.stack([x + field[:, 0], y + field[:, 1], torch.ones_like(field[:, 0])], dim=-1)
+    seen = torch.einsum("nij,nhwj->nhwi", torch.from_numpy(matrices), places)
+    seen = seen[..., :2] + torch.tensor([(width - 1) / 2, (height - 1) / 2])
+    found = augmented([affine, {"name": "elastic", "reach": 0.05}], image, samples)
+    inside = ((seen >= 0) & (seen <= torch.tensor([width - 1, height - 1]))).all(dim=-1)
+    assert inside.float().mean() > 0.5
+    assert torch.allclose(found[:, :2].permute(0, 2, 3, 1)[inside] / 10, seen[inside].float(), atol=1e-3)
 
 
 def test_fills_that_differ_are_not_joined() -> None:

@@ -1,4 +1,4 @@
-"""Geometric augmentations: matrices that say where each pixel comes from, and one resampling for several of them."""
+"""Geometric augmentations: maps that say where each pixel comes from, and one resampling for several of them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ Matrices = npt.NDArray[np.float64]
 """One for each sample (n, 3, 3), on homogeneous coordinates (x, y, 1) in pixels from the middle of the image, x to the
 right and y down: from a place in the result to the place in the image that is seen there."""
 
+Offsets = npt.NDArray[np.float64]
+"""Control points (n, 2, rows, columns) from edge to edge of an image: how far from its own place a place in the result is
+looked up before the matrix, in pixels to the right and down; smooth between the points."""
+
 Pixel = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -33,27 +37,35 @@ class Geometric(ABC):
 
     fill: int | None = None
 
+    bends: bool = False
+    """Whether there are offsets; no other member can be joined after one that bends."""
+
     @abstractmethod
     def matrices(self, draws: rng.Streams) -> Matrices:
         """Where every place of each result comes from."""
 
+    def offsets(self, draws: rng.Streams) -> Offsets | None:
+        """How places are bent before that; drawn after `matrices`."""
+        return None
+
     def __call__(self, images: Tensor, draws: rng.Streams) -> Tensor:
-        return resample(images, self.matrices(draws), self.fill)
+        return resample_together([self], images, [draws])
 
 
 def joined(members: Sequence[Geometric]) -> bool:
-    """Whether these neighbours can be one resampling: they fill with the same value, or do not care."""
-    return len({member.fill for member in members} - {None}) < 2
+    """Whether these neighbours can be one resampling: they fill with the same value, or do not care, and only the last
+    one bends."""
+    return len({member.fill for member in members} - {None}) < 2 and not any(each.bends for each in members[:-1])
 
 
 def resample_together(members: Sequence[Geometric], images: Tensor, draws: Sequence[rng.Streams]) -> Tensor:
     """Images (n, C, H, W) after all members in turn, with one interpolation."""
     each = [member.matrices(draw) for member, draw in zip(members, draws, strict=True)]
     fill = next((member.fill for member in members if member.fill is not None), None)
-    return resample(images, reduce(np.matmul, each), fill)
+    return resample(images, reduce(np.matmul, each), fill, members[-1].offsets(draws[-1]))
 
 
-def resample(images: Tensor, matrices: Matrices, fill: int | None) -> Tensor:
+def resample(images: Tensor, matrices: Matrices, fill: int | None, offsets: Offsets | None = None) -> Tensor:
     """Images (n, C, H, W) seen through their matrices, bilinear, as float32 that is not rounded.
 
     fill: the value beyond the frame, or None to go on with the pixels at its edge. Images whose matrix is the identity
@@ -62,20 +74,24 @@ def resample(images: Tensor, matrices: Matrices, fill: int | None) -> Tensor:
     height, width = images.shape[2:]
     moved = (matrices != np.eye(3)).any(axis=(1, 2))
     scaled = matrices * [[2 / width], [2 / height], [1]]
-    return changed(images, moved, partial(_sampled, fill=fill), scaled)
+    bent = () if offsets is None else (offsets,)
+    for each in bent:
+        moved |= each.any(axis=(1, 2, 3))
+    return changed(images, moved, partial(_sampled, fill=fill), scaled, *bent)
 
 
-def _sampled(pixels: Tensor, matrices: Tensor, fill: int | None) -> Tensor:
+def _sampled(pixels: Tensor, matrices: Tensor, offsets: Tensor | None = None, *, fill: int | None) -> Tensor:
     from torch.nn.functional import grid_sample
 
-    grid = _grid(matrices, *pixels.shape[2:])
+    height, width = pixels.shape[2:]
+    grid = _grid(matrices, height, width, offsets)
     if fill is None:
         return grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     found = grid_sample(pixels - fill if fill else pixels, grid, align_corners=False)
     return found.add_(fill) if fill else found
 
 
-def _grid(matrices: Tensor, height: int, width: int) -> Tensor:
+def _grid(matrices: Tensor, height: int, width: int, offsets: Tensor | None) -> Tensor:
     """The places that are seen (n, H, W, 2), from -1 to 1 across the image.
 
     Sums of products with rows and columns, not a product of matrices: cheaper, and the same in a batch of any size.
@@ -91,10 +107,23 @@ def _grid(matrices: Tensor, height: int, width: int) -> Tensor:
         torch.view_as_complex(across[..., :2].contiguous())[:, None, :]
         + torch.view_as_complex(down[:, :2].transpose(1, 2).contiguous())[:, :, None]
     )
+    bent = None if offsets is None else _bent(matrices, offsets, height, width)
+    if bent is not None:
+        grid += bent[:, :2].permute(0, 2, 3, 1)
     if (matrices[:, 2] != torch.tensor([0.0, 0.0, 1.0], device=matrices.device)).any():
         depth = across[:, None, :, 2] + down[:, 2, :, None]
+        depth = depth if bent is None else depth + bent[:, 2]
         grid = grid.div_(depth.clamp_(min=1e-6)[..., None]).clamp_(-3, 3)  # beyond the horizon is far outside
     return grid
+
+
+def _bent(matrices: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
+    """How much further each place is looked up (n, 3, H, W): the smooth offsets through the linear part of the matrices."""
+    from torch.nn.functional import interpolate
+
+    right, down = interpolate(offsets, (height, width), mode="bicubic", align_corners=True).unbind(1)
+    a, b = matrices[..., None, None].unbind(2)[:2]
+    return a * right[:, None] + b * down[:, None]
 
 
 def eyes(count: int) -> Matrices:
