@@ -114,7 +114,7 @@ def test_flips_alone_are_exact_and_joined_close() -> None:
 
 
 def ramps() -> torch.Tensor:
-    """An image (1, 3, H, W) that tells where each of its pixels was looked up: 10 a pixel to the right, 10 a pixel down."""
+    """An image (1, 3, H, W) that tells where its pixels were looked up: 10 a pixel to the right, 10 a pixel down."""
     height, width = SPEC.shape[1:]
     y, x = torch.meshgrid(10.0 * torch.arange(height), 10.0 * torch.arange(width), indexing="ij")
     return torch.stack([x, y, torch.zeros_like(x)])[None]

@@ -22,8 +22,8 @@ Matrices = npt.NDArray[np.float64]
 right and y down: from a place in the result to the place in the image that is seen there."""
 
 Offsets = npt.NDArray[np.float64]
-"""Control points (n, 2, rows, columns) from edge to edge of an image: how far from its own place a place in the result is
-looked up before the matrix, in pixels to the right and down; smooth between the points."""
+"""Control points (n, 2, rows, columns) from edge to edge of an image: how far from its own place a place in the result
+is looked up before the matrix, in pixels to the right and down; smooth between the points."""
 
 Pixel = Annotated[int, Field(ge=0, le=255)]
 
@@ -118,7 +118,7 @@ def _grid(matrices: Tensor, height: int, width: int, offsets: Tensor | None) -> 
 
 
 def _bent(matrices: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
-    """How much further each place is looked up (n, 3, H, W): the smooth offsets through the linear part of the matrices."""
+    """The smooth offsets of all places through the linear part of the matrices (n, 3, H, W)."""
     from torch.nn.functional import interpolate
 
     right, down = interpolate(offsets, (height, width), mode="bicubic", align_corners=True).unbind(1)
