@@ -43,8 +43,8 @@ def pack(
     target = _beside(root) if out is None else out
     if target.exists():
         raise UsageError(f"{target} exists already; remove it, or choose another with --out")
-    found = labelled_files(str(root), values["data"]["csv"])
     with heard_by(listener(quiet)):
+        found = labelled_files(str(root), values["data"]["csv"], values["data"]["cache"])
         names = pack_files(found, root, target, shard_size, loaded.data_seed)
     if not quiet:
         complain(f"{len(found.names):,} images of {len(found.classes):,} classes in {len(names):,} shards: {target}")

@@ -24,6 +24,17 @@ GIGABYTE = 1000 * MEGABYTE
 SPARE_BYTES = GIGABYTE  # free space that a cache leaves to others
 
 
+def cache_path(where: str, root: Path, *about: str) -> Path | None:
+    """Below `where` (`auto`: the user's folder for caches) what belongs to `root` and `about`; None for `off`."""
+    if where == "off":
+        return None
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clfkit"
+    real = os.path.realpath(root)
+    digest = hashlib.sha256("\0".join((real, *about)).encode()).hexdigest()
+    name = re.sub(r"[^\w.-]+", "_", Path(real).name)[:40]
+    return (home if where == "auto" else Path(where)) / f"{name}-{digest[:12]}"
+
+
 @dataclass(frozen=True)
 class CacheFolder:
     """The folder for the decoded images of one dataset in one format, and how many gigabytes they may take."""
@@ -33,14 +44,9 @@ class CacheFolder:
 
     @classmethod
     def of(cls, where: str, limit: float, root: Path, csv: str | None, image_format: ImageFormat) -> CacheFolder | None:
-        """The folder below `where`: `auto` is the user's folder for caches; None for `off`."""
-        if where == "off":
-            return None
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clfkit"
-        real = os.path.realpath(root)
-        about = hashlib.sha256("\0".join((real, csv or "", image_format.model_dump_json())).encode()).hexdigest()
-        name = re.sub(r"[^\w.-]+", "_", Path(real).name)[:40]
-        return cls((home if where == "auto" else Path(where)) / f"{name}-{about[:12]}", limit)
+        """The folder below `where`, see `cache_path`; None for `off`."""
+        path = cache_path(where, root, csv or "", image_format.model_dump_json())
+        return None if path is None else cls(path, limit)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -28,7 +28,7 @@ def split_indices(
     pool = given.get("train")
     if pool is None:
         taken = np.concatenate([np.empty(0, np.int64), *(given[part] for part in given)])
-        pool = np.setdiff1d(np.arange(len(labels)), taken)
+        pool = _without(np.arange(len(labels)), taken)
     parts: dict[Part, IndexArray] = {part: np.sort(indices) for part, indices in given.items() if part != "train"}
     shares: dict[Part, float | int] = {"test": DEFAULT_TEST if options.test is None else options.test}
     shares["valid"] = options.valid
@@ -40,7 +40,7 @@ def split_indices(
         )
     for part, count in wanted.items():
         parts[part] = _draw(pool, labels, count, options.stratify, rng)
-        pool = np.setdiff1d(pool, parts[part])
+        pool = _without(pool, parts[part])
     parts["train"] = np.sort(pool)
     return parts
 
@@ -55,6 +55,14 @@ def _check_given(given: Mapping[Part, IndexArray], samples: int) -> None:
         twice = int(times.argmax())
         holders = [part for part, indices in given.items() for _ in range(int(np.count_nonzero(indices == twice)))]
         raise DataError(f"sample {twice} is given more than once: in {' and in '.join(holders)}")
+
+
+def _without(pool: IndexArray, taken: IndexArray) -> IndexArray:
+    """What is left of the pool, sorted. `np.setdiff1d` takes ten times as long."""
+    left = np.zeros(max(pool.max(initial=-1), taken.max(initial=-1)) + 1, np.bool_)
+    left[pool] = True
+    left[taken] = False
+    return np.flatnonzero(left)
 
 
 def _number(share: float | int, total: int, part: str) -> int:

@@ -18,6 +18,7 @@ from clfkit.data.bundle import ClassMap, Dataset, ImageFormat, IndexArray, Part
 from clfkit.data.cache import CacheFolder, load_images
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import ImageFiles
+from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
 from clfkit.data.labelling import PART_NAMES, Coded, PartCodes, label_samples, part_codes, part_named
 from clfkit.data.names import NameCollector, Names
 from clfkit.data.scanning import ImageScan, entries, is_folder
@@ -63,10 +64,10 @@ def image_folder(
         resize: crop (the shorter side is fitted, the longer one cut evenly) or stretch.
         csv: CSV file, relative to root, whose paths are relative to root too.
         memory: megabytes up to which all decoded images are held in memory; beyond, batches are read when needed.
-        cache: folder for decoded images, which later epochs and runs read; auto for the user's own, off for none.
+        cache: folder for decoded images and the index, which later runs read; auto for the user's own, off for none.
         cache_limit: gigabytes that they may take; beyond, images are decoded in every epoch.
     """
-    found = labelled_files(root, csv)
+    found = labelled_files(root, csv, cache)
     height, width = (size, size) if isinstance(size, int) else size
     image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
     kept_in = CacheFolder.of(cache, cache_limit, Path(root), csv, image_format)
@@ -83,12 +84,23 @@ class LabelledFiles(NamedTuple):
     given: Mapping[Part, IndexArray]
 
 
-def labelled_files(root: str, csv: str | None) -> LabelledFiles:
-    """What a folder in one of the three layouts holds; no image is opened. Raises as `image_folder` does."""
+def labelled_files(root: str, csv: str | None, cache: str) -> LabelledFiles:
+    """What a folder in one of the three layouts holds; no image is opened. Raises as `image_folder` does.
+
+    cache: where it is kept for the next time; off for nowhere.
+    """
     folder = Path(root)
     if not folder.is_dir():
         raise DataError(f"data.root: {root} is not a folder")
-    found = _from_csv(folder, folder / csv) if csv is not None else _from_folders(folder)
+    file = IndexFile.of(cache, folder, "image_folder", csv or "")
+    kept = file.read() if file else None
+    if kept is not None:
+        found = _Found.of(kept)
+    else:
+        watched = Watched(folder)
+        found = _from_csv(folder, csv, watched) if csv is not None else _from_folders(folder, watched)
+        if file:
+            file.write(found.arrays(), watched)
     return LabelledFiles(found.names, *label_samples(found.classes, found.parts, f"data.root: {root}"))
 
 
@@ -99,6 +111,17 @@ class _Found(NamedTuple):
     classes: Coded
     parts: PartCodes | None
 
+    @classmethod
+    def of(cls, arrays: Arrays) -> _Found:
+        classes = Coded(arrays["codes"], names_in(arrays, "classes").tolist())
+        return cls(names_in(arrays, "names"), classes, arrays.get("parts"))
+
+    def arrays(self) -> Arrays:
+        """What `of` takes."""
+        classes = {"codes": self.classes.codes, **flat("classes", Names.of(self.classes.names))}
+        parts = {} if self.parts is None else {"parts": self.parts}
+        return {**flat("names", self.names), **classes, **parts}
+
 
 class _ClassFolder(NamedTuple):
     path: str
@@ -107,10 +130,10 @@ class _ClassFolder(NamedTuple):
     part: Part | None
 
 
-def _from_folders(root: Path) -> _Found:
+def _from_folders(root: Path, watched: Watched) -> _Found:
     """Images of one folder of class folders, or of up to three of those called train, valid and test."""
-    chosen = _class_folders(root)
-    scan = ImageScan()
+    chosen = _class_folders(root, watched)
+    scan = ImageScan(watched.add)
     counts = []
     with work("scanning class folders", len(chosen)) as progress:
         for folder in chosen:
@@ -123,10 +146,13 @@ def _from_folders(root: Path) -> _Found:
     return _Found(scan.names(), classes, np.repeat(part_codes(parts), counts) if parts else None)
 
 
-def _class_folders(root: Path) -> list[_ClassFolder]:
+def _class_folders(root: Path, watched: Watched) -> list[_ClassFolder]:
     """The class folders below `root`, or below its folders called train, valid and test."""
+    watched.add("")
     folders = {entry.name: entry for entry in entries(root) if is_folder(entry)}
     part_folders = {name: folder for name, folder in folders.items() if name in PART_NAMES}
+    if "train" in folders:
+        watched.add("train")
     divided = "train" in folders and any(is_folder(entry) for entry in entries(folders["train"].path))
     if not divided or (len(part_folders) == 1 and len(folders) > 1):  # a class may be called "train"
         if not folders:
@@ -139,6 +165,7 @@ def _class_folders(root: Path) -> list[_ClassFolder]:
         if part in of_part:
             raise DataError(f"data.root: {root} has both {of_part[part]!r} and {name!r}, which mean the same part")
         of_part[part] = name
+        watched.add(name)
         inner = [entry for entry in entries(folder.path) if is_folder(entry)]
         if not inner:
             raise DataError(f"data.root: {folder.path} has no class folders")
@@ -155,9 +182,10 @@ def _check_counts(root: Path, folders: list[_ClassFolder], counts: list[int]) ->
             raise DataError(f"data.root: {where} has no images in its {len(of_part)} class folders")
 
 
-def _from_csv(root: Path, file: Path) -> _Found:
+def _from_csv(root: Path, file: str, watched: Watched) -> _Found:
     """The images that a CSV file lists. Raises DataError naming the line of a file that is missing or a repetition."""
-    table = read_csv(file)
+    watched.add(file)
+    table = read_csv(root / file)
     cells = table.cells("path", "path")
     classes = Coded.of(table.cells("label", "label"))
     names = NameCollector()
@@ -169,6 +197,8 @@ def _from_csv(root: Path, file: Path) -> _Found:
             hashes.append(hash(_real(root, name, folders, table.where(row))))
             names.extend([name.encode()])
             progress.advance()
+    for folder in folders:
+        watched.add(folder)
     _refuse_repeated(root, names.names(), np.array(hashes, np.int64), folders, table)
     if "split" not in table.header:
         return _Found(names.names(), classes, None)
