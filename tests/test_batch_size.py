@@ -18,7 +18,6 @@ from clfkit.experiment import resume_run
 from clfkit.preparation import read_data
 from clfkit.progress import Quiet
 from clfkit.run import RunDirectory
-from clfkit.world import World
 
 AUTO = {"train.batch_size": "auto"}
 MANY = {**AUTO, "data.samples": 8000}
@@ -184,10 +183,3 @@ def test_resuming_never_measures_again(
     assert run.config().train.batch_size == 32
     for name, array in whole.checkpoint("last").model.items():
         assert_array_equal(run.checkpoint("last").model[name], array)
-
-
-def test_several_processes_need_a_number(laboratory: Any) -> None:
-    config, several = laboratory.config("blobs", AUTO), World()
-    several.size = 2
-    with pytest.raises(UsageError, match=r"train\.batch_size.*give a number"):
-        batch_size.prepared(config, read_data(config), world=several)

@@ -11,11 +11,12 @@ import torch
 
 import clfkit
 from clfkit.errors import ConfigError, RunError, TrainingError, UsageError
-from clfkit.experiment import resume_run
+from clfkit.experiment import resume_run, run_experiment
 from clfkit.history import TrainState
 from clfkit.progress import Quiet
 from clfkit.resuming import resumable_run
 from clfkit.run import RunDirectory
+from clfkit.world import World
 
 
 def weights(run: RunDirectory, kind: str = "last") -> bytes:
@@ -199,3 +200,18 @@ def test_lack_of_memory_in_a_step_is_an_expected_error(
     with pytest.raises(TrainingError, match=rf"^out of memory{said} a smaller train\.batch_size"):
         laboratory.run(laboratory.config("blobs", {"engine": "scratch"}), run_id="a")
     assert RunDirectory.open(laboratory.out / "tiny" / "a").status()["status"] == "failed"
+
+
+def test_what_several_processes_cannot_do_is_said_before_data_is_read(laboratory: Any) -> None:
+    class Pair(World):
+        size = 2
+
+    absent = {"data": {"name": "table", "root": "/nowhere.csv"}}
+    for changes, message in (
+        ({"engine": "scratch"}, "engine: 'scratch' trains in one process"),
+        ({"train.batch_size": "auto"}, "train.batch_size: `auto` is measured by one process"),
+    ):
+        config = laboratory.config("blobs", {**absent, **changes})
+        run = RunDirectory.create(laboratory.out, config, None)
+        with pytest.raises(UsageError, match=message):
+            run_experiment(run, config, Quiet(), world=Pair())

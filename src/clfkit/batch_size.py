@@ -47,13 +47,11 @@ class Choice:
 def prepared(config: ExperimentConfig, bundle: DataBundle, *, fresh: bool = True, world: World | None = None) -> Parts:
     """The parts of an experiment; a batch size of `auto` is measured, and stands in the config of the parts.
 
-    See Parts.of. Raises TrainingError when the smallest batch does not fit, UsageError for `auto` in several processes,
-    which would measure different numbers.
+    See Parts.of. Raises TrainingError when the smallest batch does not fit.
     """
     if config.train.batch_size != "auto":
         return Parts.of(config, bundle, fresh=fresh, world=world)
-    if world is not None and world.size > 1:
-        raise UsageError("train.batch_size: `auto` is measured by one process; for several of them give a number")
+    assert world is None or world.size == 1, "processes would measure different numbers"
     with memory_errors():
         choice = choose_batch_size(config, bundle)
     parts = Parts.of(_sized(config, choice.size), bundle, fresh=fresh)

@@ -103,6 +103,14 @@ def resume_run(
     return run
 
 
+def _refuse_several(config: ExperimentConfig) -> None:
+    """Raises UsageError for what one process alone can do, before data is read."""
+    if config.engine.name not in SHARING:
+        raise UsageError(f"engine: {config.engine.name!r} trains in one process; engine: torch takes several")
+    if config.train.batch_size == "auto":
+        raise UsageError("train.batch_size: `auto` is measured by one process; for several of them give a number")
+
+
 @dataclass
 class _Session:
     """The parts of one experiment while it runs."""
@@ -123,8 +131,8 @@ class _Session:
         *, fresh: bool = True,
     ) -> _Session:  # fmt: skip
         """Load the data and build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
-        if world.size > 1 and config.engine.name not in SHARING:
-            raise UsageError(f"engine: {config.engine.name!r} trains in one process; engine: torch takes several")
+        if world.size > 1:
+            _refuse_several(config)
         with heard_by(listener):
             bundle = read_data(config)
             parts = prepared(config, bundle, fresh=fresh, world=world)

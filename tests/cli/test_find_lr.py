@@ -52,6 +52,17 @@ def test_no_rate_that_helps_is_said(cli: Cli, blobs: Path, tmp_path: Path) -> No
     assert "train.optimizer.lr stays at 0.3" in done.err
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_of_several_processes_the_first_tests(
+    cli: Cli, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", str(rank))
+    done = cli("train", blobs, "--find-lr", "--out", tmp_path / "figures")
+    assert (done.code, len(done.out.splitlines())) == (0, 0 if rank else 3)
+    assert (tmp_path / "figures").exists() != bool(rank)
+
+
 @pytest.mark.parametrize("option", [("--resume", "latest"), ("--run-id", "x"), ("--force",), ("--profile",)])
 def test_options_of_a_run_are_refused(cli: Cli, blobs: Path, option: tuple[str, ...]) -> None:
     done = cli("train", blobs, "--find-lr", *option)

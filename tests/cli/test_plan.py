@@ -46,6 +46,15 @@ def test_json_is_one_object(cli: Cli, blobs: Path, monkeypatch: pytest.MonkeyPat
     assert result["hints"] == [] or all(isinstance(hint, str) for hint in result["hints"])
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_several_processes_are_refused_once(cli: Cli, blobs: Path, monkeypatch: pytest.MonkeyPatch, rank: int) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", str(rank))
+    message = "clfkit: clfkit plan measures what one process takes: start it without torchrun\n"
+    done = cli("plan", blobs)
+    assert (done.code, done.out, done.err) == (2, "", "" if rank else message)
+
+
 def test_wrong_configs_are_said_as_by_train(cli: Cli, blobs: Path) -> None:
     done = cli("plan", blobs, "--set", "train.epochs=0")
     assert done.code == 2

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 def plan(config: ConfigFile, overrides: Overrides = [], as_json: AsJson = False, plugin: Plugins = []) -> None:
     """Say what an experiment will take: memory, seconds, disk. Some real steps are taken, nothing is kept."""
+    from clfkit.cli import processes
+
+    processes.refuse_several("clfkit plan measures what one process takes")
     from clfkit.config import load_config
     from clfkit.planning import make_plan
     from clfkit.progress import listener

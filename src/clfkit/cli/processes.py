@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+import typer
+
 from clfkit.cli.terminal import complain
 from clfkit.errors import UsageError
 from clfkit.world import World
@@ -33,6 +35,24 @@ def join(processes: int | None) -> World:
     from clfkit.engines.pytorch.world import TorchWorld
 
     return TorchWorld()
+
+
+def first_of_torchrun() -> bool:
+    """Whether this process does what one is enough for: it is the first of those that torchrun started, or alone."""
+    return not _several() or os.environ.get("RANK", "0") == "0"
+
+
+def refuse_several(because: str) -> None:
+    """Raises UsageError where torchrun started this process as one of several; all but the first just end."""
+    if not _several():
+        return
+    if not first_of_torchrun():
+        raise typer.Exit(UsageError.exit_code)
+    raise UsageError(f"{because}: start it without torchrun")
+
+
+def _several() -> bool:
+    return os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def to_start(processes: int | None) -> bool:

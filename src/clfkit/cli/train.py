@@ -67,7 +67,11 @@ def train(
     plugin: Plugins = [],
 ) -> None:
     """Train, evaluate and draw the experiment of a YAML file."""
+    from clfkit.cli import processes as launch
+
     if find_lr:
+        if not launch.first_of_torchrun():
+            return
         of_a_run = {
             "--resume": resume is not None, "--run-id": run_id, "--force": force, "--profile": profile,
             "--processes": processes,
@@ -75,8 +79,6 @@ def train(
         unfit = [option for option, given in of_a_run.items() if given]
         _find_lr(_config(config, overrides, resume), unfit, _given(context, "out"), quiet, as_json)
         return
-    from clfkit.cli import processes as launch
-
     if launch.to_start(processes):
         assert processes is not None, "there is something to start"
         raise typer.Exit(launch.start(sys.argv[1:], processes))
