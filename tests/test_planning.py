@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from clfkit.engines.pytorch.footprint import Activations, out_of_memory
@@ -55,6 +56,20 @@ def test_max_steps_and_accumulate_are_followed(laboratory: Any) -> None:
     whole, pieces = plan(laboratory), plan(laboratory, **{"train.accumulate": 4, "train.max_steps": 7})
     assert (pieces.all_steps, pieces.epochs) == (7, 2)
     assert pieces.footprint.activations < whole.footprint.activations
+
+
+def test_decoded_images_on_the_disk_count(laboratory: Any) -> None:
+    folder, kept = laboratory.folder / "photos", laboratory.folder / "kept"
+    for number in range(20):
+        file = folder / f"{number % 2}/{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (30, 20), (10 * number, 0, 0)).save(file)
+    data = {"name": "image_folder", "root": str(folder), "size": [8, 9], "cache": str(kept)}
+    made = plan(laboratory, "digits", data=data)
+    assert made.cache == 20 * 3 * 8 * 9 == max(path.stat().st_size for path in kept.glob("*/*"))
+    assert plan(laboratory, "digits", data={**data, "cache": "off"}).cache == 0
+    assert plan(laboratory, "digits", data={**data, "cache_limit": 1e-6}).cache == 0
+    assert plan(laboratory, "digits").cache == 0
 
 
 def test_an_average_counts(laboratory: Any) -> None:

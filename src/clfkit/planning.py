@@ -15,7 +15,8 @@ import numpy as np
 from clfkit import rng
 from clfkit.batch_size import prepared
 from clfkit.config import ExperimentConfig
-from clfkit.data.bundle import PARTS, Split
+from clfkit.data.bundle import PARTS, DataBundle, Split
+from clfkit.data.cache import GIGABYTE
 from clfkit.data.loading import Selection
 from clfkit.engines.base import Arrays, Footprint, Totals
 from clfkit.history import EpochRecord, TrainState
@@ -43,6 +44,7 @@ class Plan:
     steps: in an epoch; all_steps: in all epochs. start: libraries, data and model, before the first step.
     step, validation, epoch: medians; an epoch includes its validation. total: from the start to the last evaluation, if
     nothing stops training early; figures are not in it. phases: shares of a step. disk: of all checkpoints together.
+    cache: of decoded images, where there is one; it is shared by all runs on the same images.
     """
 
     samples: dict[str, int]
@@ -61,6 +63,7 @@ class Plan:
     total: float
     phases: dict[str, float]
     disk: int
+    cache: int
     hints: tuple[str, ...]
 
 
@@ -95,6 +98,7 @@ def make_plan(config: ExperimentConfig, began: float | None = None) -> Plan:
         decisions={"engine": config.engine.name, **engine.decisions}, batch_size=batches.batch_size,
         steps=batches.per_epoch, epochs=trainer.epochs, all_steps=trainer.steps, start=start, step=step,
         validation=validation, epoch=epoch, total=start + epoch * full + validation + of_test, phases=phases, disk=disk,
+        cache=_cache(config, bundle),
         hints=tuple(_hints(config, phases, engine.decisions, validation / epoch)),
     )  # fmt: skip
 
@@ -185,6 +189,15 @@ def _disk(parts: Parts) -> int:
     snapshots = min(wanted.last, parts.config.train.epochs // wanted.every) if wanted else 0
     initial = parts.bundle.spec.inputs == "vector"
     return model * (2 + initial + snapshots) + optimizer
+
+
+def _cache(config: ExperimentConfig, bundle: DataBundle) -> int:
+    """Bytes of decoded images on the disk; none without the option, or beyond its limit."""
+    options = config.data.options
+    if getattr(options, "cache", "off") == "off":
+        return 0
+    size = sum(len(getattr(bundle, part)) for part in PARTS) * bundle.spec.features  # a byte each
+    return size if size <= options.cache_limit * GIGABYTE else 0  # type: ignore[attr-defined]
 
 
 def _hints(

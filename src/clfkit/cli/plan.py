@@ -47,6 +47,7 @@ def _show(config: ExperimentConfig, plan: Plan) -> None:
     numbers = f"{plan.learnable:,}" + (f" that learn, {fixed:,} that do not" if fixed else "")
     parts = {name: getattr(memory, name) for name in ("weights", "gradients", "optimizer", "activations", "samples")}
     shares = ", ".join(f"{part} {share:.0%}" for part, share in plan.phases.items() if share >= 0.005)
+    cached = f", {_bytes(plan.cache)} of decoded images" if plan.cache else ""
     ends = datetime.now() + timedelta(seconds=plan.total)
     rows = [
         ("samples", f"{counts}; {plan.classes:,} classes"),
@@ -57,7 +58,7 @@ def _show(config: ExperimentConfig, plan: Plan) -> None:
         ("an epoch", f"{_seconds(plan.epoch)}: {plan.steps:,} steps, validation {_seconds(plan.validation)}"),
         ("the run", f"{_seconds(plan.total)}: {plan.epochs:,} epochs, {plan.all_steps:,} steps"),
         ("started now", f"it would end on {ends:%A, %d %B at %H:%M}"),
-        ("disk", f"{_bytes(plan.disk)} of checkpoints"),
+        ("disk", f"{_bytes(plan.disk)} of checkpoints{cached}"),
     ]
     if memory.peak is not None and memory.available is not None:
         rows.insert(4, ("at most", f"{_bytes(memory.peak)} of {_bytes(memory.available)} on the device"))
