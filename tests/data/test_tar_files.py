@@ -55,6 +55,28 @@ def test_names_and_bytes_are_those_that_tarfile_reads(
     assert [(name, content[start : start + size]) for name, start, size in read_members(path)] == expected
 
 
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
+def test_ordinary_headers_are_not_left_to_tarfile(form: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tar(tmp_path / "some.tar", {"a.jpg": b"a" * 700, "é/b.cls": b"", f"{'c' * 60}/c.jpg": b"c"}, form)
+    with tarfile.open(path) as tar:
+        expected = [(member.name, member.offset_data, member.size) for member in tar]
+    asked = []
+    original = tarfile.TarInfo.fromtarfile
+    monkeypatch.setattr(tarfile.TarInfo, "fromtarfile", lambda tar: asked.append(tar) or original(tar))
+    assert list(read_members(path)) == expected
+    assert len(asked) == 1, "the first, when a tar is opened"
+
+
+def test_a_global_header_goes_for_all_that_follows(tmp_path: Path) -> None:
+    path = tmp_path / "some.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers={"path": "all.jpg"}) as tar:
+        tar.addfile(tarfile.TarInfo("a.jpg"))
+        tar.addfile(tarfile.TarInfo("b.jpg"))
+    with tarfile.open(path) as tar:
+        expected = tar.getnames()
+    assert [member.name for member in read_members(path)] == expected == ["all.jpg", "all.jpg"]
+
+
 def test_folders_and_links_are_passed_over(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "some.tar", "w") as tar:
         for name, kind in {"dir": tarfile.DIRTYPE, "hard": tarfile.LNKTYPE, "soft": tarfile.SYMTYPE}.items():

@@ -43,9 +43,9 @@ class CacheFolder:
     limit: float
 
     @classmethod
-    def of(cls, where: str, limit: float, root: Path, csv: str | None, image_format: ImageFormat) -> CacheFolder | None:
+    def of(cls, where: str, limit: float, root: Path, about: str, image_format: ImageFormat) -> CacheFolder | None:
         """The folder below `where`, see `cache_path`; None for `off`."""
-        path = cache_path(where, root, csv or "", image_format.model_dump_json())
+        path = cache_path(where, root, about, image_format.model_dump_json())
         return None if path is None else cls(path, limit)
 
     @contextlib.contextmanager

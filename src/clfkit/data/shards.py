@@ -6,17 +6,19 @@ import json
 import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, PixelArray
+from clfkit.data.bundle import ImageFormat, IndexArray, PixelArray
 from clfkit.data.decoding import decode_image, shape_of
-from clfkit.data.images import decode_each, fits
+from clfkit.data.images import decode_each
+from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
+from clfkit.data.names import NameCollector, Names
 from clfkit.data.scanning import SUFFIXES
 from clfkit.data.tar_files import Member, read_members
 from clfkit.errors import DataError
@@ -36,90 +38,118 @@ class _Sample(NamedTuple):
     origin: Origin
 
 
-@dataclass
-class ShardIndex:
-    """Where each sample's image lies, in flat arrays, and what the shards say about it.
+class ShardIndex(NamedTuple):
+    """Where the image of each of N samples lies, and what the shards say about it.
 
-    labels: a number (an index of classes) or a name for each sample. ids: the shard's name, a slash and the key.
+    shard, offset and size (N,): image i is the file of `size[i]` bytes from `offset[i]` on in shard number `shard[i]`.
+    ids: the shard's name, a slash and the key. codes (N,): the positions in `labels`, which hold each label once: a
+    number (an index of classes) or a name.
     """
 
-    shards: tuple[Path, ...]
-    shard: array[int] = field(default_factory=lambda: array("i"))
-    offset: array[int] = field(default_factory=lambda: array("q"))
-    size: array[int] = field(default_factory=lambda: array("q"))
-    labels: list[int | str] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
+    shard: npt.NDArray[np.int32]
+    offset: IndexArray
+    size: IndexArray
+    ids: Names
+    codes: npt.NDArray[np.int32]
+    labels: Sequence[int | str]
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> ShardIndex:
+        """What `arrays` gave."""
+        texts = names_in(arrays, "labels").tolist()
+        labels = [int(text) if number else text for text, number in zip(texts, arrays["numbers"], strict=True)]
+        columns = arrays["shard"], arrays["offset"], arrays["size"]
+        return cls(*columns, names_in(arrays, "ids"), arrays["codes"], labels)
+
+    def arrays(self) -> Arrays:
+        """All of it, as an index file keeps it."""
+        labels = flat("labels", Names.of(map(str, self.labels)))
+        numbers = np.array([isinstance(label, int) for label in self.labels], np.bool_)
+        columns: Arrays = {"shard": self.shard, "offset": self.offset, "size": self.size, "codes": self.codes}
+        return {**columns, **flat("ids", self.ids), **labels, "numbers": numbers}
 
 
-def index_shards(root: Path, shards: Sequence[Path]) -> ShardIndex:
-    """Read the headers and labels of all shards, which lie below `root`; samples without an image are passed over.
+def index_shards(root: Path, names: Sequence[str], kept: IndexFile | None = None) -> ShardIndex:
+    """Headers and labels of all shards, which lie below `root`; samples without an image are passed over.
 
-    Raises DataError naming shard and sample for a damaged tar, a label that is missing or unreadable, labels of
-    several origins, and a key that stands twice in one shard.
+    kept: where the index is read from while no shard changes, and written to. Raises DataError naming shard and sample
+    for a damaged tar, a label that is missing or unreadable, labels of several origins, and a key that stands twice in
+    one shard.
     """
-    index = ShardIndex(tuple(shards))
-    first: _Sample | None = None
-    known: dict[int | str, int | str] = {}  # one object for each label, however many samples bear it
-    with work("reading shards", len(index.shards)) as progress:
-        for number, path in enumerate(index.shards):
-            first = _add(index, number, f"{path.relative_to(root).as_posix()}/", known, first)
+    arrays = kept.read() if kept else None
+    if arrays is not None and names_in(arrays, "watched").tolist() == list(names):
+        return ShardIndex.of(arrays)
+    watched = Watched(root)
+    collected = _Collector()
+    with work("reading shards", len(names)) as progress:
+        for number, name in enumerate(names):
+            watched.add(name)
+            collected.add_shard(root, number, name)
             progress.advance()
+    index = collected.index()
+    if kept:
+        kept.write(index.arrays(), watched)
     return index
 
 
-def _add(
-    index: ShardIndex, number: int, prefix: str, known: dict[int | str, int | str], first: _Sample | None
-) -> _Sample | None:
-    """Add the samples of one shard; the first sample of all shards, whose label's origin the others must share."""
-    seen: set[str] = set()
-    path = index.shards[number]
-    for sample in _read_samples(path):
-        where, first = f"{path}/{sample.key}", first or sample
-        if sample.origin != first.origin:
-            raise DataError(
-                f"{where}: its label comes from {_said(sample.origin)}, and that of {first.key} from "
-                f"{_said(first.origin)}; all must come from the same"
-            )
-        if sample.key in seen:
-            raise DataError(f"{where}: stands twice; the files of one sample must follow each other")
-        seen.add(sample.key)
-        index.shard.append(number)
-        index.offset.append(sample.image.offset)
-        index.size.append(sample.image.size)
-        index.labels.append(known.setdefault(sample.label, sample.label))
-        index.ids.append(prefix + sample.key)
-    return first
+class _Collector:
+    """Takes the samples of one shard after the other."""
 
+    def __init__(self) -> None:
+        self._shard, self._codes = array("i"), array("i")
+        self._offset, self._size = array("q"), array("q")
+        self._labels: dict[int | str, int] = {}
+        self._ids = NameCollector()
+        self._first: _Sample | None = None  # whose label's origin all others must share
 
-def load_shard_images(index: ShardIndex, image_format: ImageFormat, megabytes: int) -> Inputs:
-    """The images as one array if that takes no more than `megabytes`, else decoded whenever they are asked for."""
-    try:
-        found = [path.stat() for path in index.shards]
-    except OSError as error:
-        raise DataError(f"{error.filename}: {error.strerror}") from None
-    states = np.array([(stat.st_size, stat.st_mtime_ns) for stat in found], np.int64).reshape(-1, 2)
-    shard, offset, size = (np.frombuffer(column, column.typecode) for column in (index.shard, index.offset, index.size))
-    images = ShardImages(index.shards, states, shard, offset, size, image_format)
-    if not fits(len(images), image_format, megabytes):
-        return images
-    with work("decoding images", len(images)) as progress:
-        return decode_each(len(images), images.decode, image_format, progress.advance)
+    def add_shard(self, root: Path, number: int, name: str) -> None:
+        """Take the samples of one shard. Raises DataError as `index_shards` does."""
+        seen: set[str] = set()
+        path = root / name
+        for sample in _read_samples(path):
+            self._first = self._first or sample
+            if sample.origin != self._first.origin:
+                raise DataError(
+                    f"{path}/{sample.key}: its label comes from {_said(sample.origin)}, and that of {self._first.key} "
+                    f"from {_said(self._first.origin)}; all must come from the same"
+                )
+            if sample.key in seen:
+                raise DataError(f"{path}/{sample.key}: stands twice; the files of one sample must follow each other")
+            seen.add(sample.key)
+            self._shard.append(number)
+            self._offset.append(sample.image.offset)
+            self._size.append(sample.image.size)
+            self._codes.append(self._labels.setdefault(sample.label, len(self._labels)))
+            self._ids.extend([f"{name}/{sample.key}".encode()])
+
+    def index(self) -> ShardIndex:
+        """All that was taken."""
+        shard, codes = np.array(self._shard, np.int32), np.array(self._codes, np.int32)
+        offset, size = np.array(self._offset, np.int64), np.array(self._size, np.int64)
+        return ShardIndex(shard, offset, size, self._ids.names(), codes, list(self._labels))
 
 
 @dataclass(frozen=True)
 class ShardImages:
     """Images in shards as inputs that are read and decoded whenever they are asked for.
 
-    states: size in bytes and time of change in ns of each shard. Sample i is the file of `size[i]` bytes from
-    `offset[i]` on in shard number `shard[i]`. No file is kept open, so that processes may share it.
+    states: size in bytes and time of change in ns of each shard. No file is kept open, so that processes may share it.
     """
 
     shards: tuple[Path, ...]
     states: IndexArray
-    shard: npt.NDArray[np.int32]
-    offset: IndexArray
-    size: IndexArray
+    index: ShardIndex
     format: ImageFormat
+
+    @classmethod
+    def of(cls, shards: Sequence[Path], index: ShardIndex, image_format: ImageFormat) -> ShardImages:
+        """The images that an index of these shards names. Raises DataError for a missing shard."""
+        try:
+            found = [path.stat() for path in shards]
+        except OSError as error:
+            raise DataError(f"{error.filename}: {error.strerror}") from None
+        states = np.array([(stat.st_size, stat.st_mtime_ns) for stat in found], np.int64).reshape(-1, 2)
+        return cls(tuple(shards), states, index, image_format)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -134,20 +164,30 @@ class ShardImages:
     @property
     def marks(self) -> IndexArray:
         """Place of each image in its shard, and the shard's size and time of change in ns (N, 4)."""
-        return np.column_stack((self.offset, self.size, self.states[self.shard]))
+        return np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard]))
 
     def __len__(self) -> int:
-        return len(self.shard)
+        return len(self.index.shard)
 
     def __getitem__(self, indices: IndexArray) -> PixelArray:
         """The pixels of the images at `indices`. Raises DataError naming the shard and the byte of a damaged one."""
         chosen = np.arange(len(self))[indices]
-        return decode_each(len(chosen), lambda position: self.decode(int(chosen[position])), self.format)
+        return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
 
-    def decode(self, position: int) -> PixelArray:
+    def origins(self) -> Iterator[bytes]:
+        """For each image its shard's path, and its marks."""
+        folders = [os.fsencode(path.absolute()) + b"\0" for path in self.shards]
+        marks = memoryview(self.marks.tobytes())
+        return (
+            folders[shard] + marks[start : start + 32]
+            for shard, start in zip(self.index.shard.tolist(), range(0, len(marks), 32), strict=True)
+        )
+
+    def decode(self, row: int | np.integer[Any]) -> PixelArray:
         """The pixels of one image. Raises DataError as access by indices does."""
-        path = self.shards[self.shard[position]]
-        member = Member(f"image at byte {self.offset[position]}", int(self.offset[position]), int(self.size[position]))
+        path = self.shards[self.index.shard[row]]
+        offset, size = int(self.index.offset[row]), int(self.index.size[row])
+        member = Member(f"image at byte {offset}", offset, size)
         try:
             with FileIO(path) as file:
                 content = _content(path, file, member)
@@ -227,9 +267,14 @@ def _label_of_json(where: str, content: bytes) -> int | str | None:
     except (ValueError, RecursionError):
         raise DataError(f"{where}.json: not valid JSON") from None
     label = value.get("label") if isinstance(value, dict) else None
-    if label is None or (isinstance(label, str) and label) or (type(label) is int and label >= 0):
+    if label is None or (isinstance(label, str) and _is_text(label)) or (type(label) is int and label >= 0):
         return label
     raise DataError(f"{where}.json: label must be the number or the name of a class, not {str(label)[:40]!r}")
+
+
+def _is_text(label: str) -> bool:
+    """Whether it is a name at all: neither empty nor half of a character, which JSON can hold."""
+    return bool(label) and not any("\ud800" <= character <= "\udfff" for character in label)
 
 
 def _small(path: Path, file: FileIO, member: Member) -> bytes:

@@ -34,18 +34,40 @@ def read_members(path: Path) -> Iterator[Member]:
             _refuse_compressed(path, os.pread(file.fileno(), 8, 0))
             length = os.fstat(file.fileno()).st_size
             with tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as tar:
-                at = file.seek(0)
-                while any(file.read(tarfile.BLOCKSIZE)):  # a block of zeros ends a tar
-                    file.seek(at)
-                    found = tarfile.TarInfo.fromtarfile(tar)  # unlike iteration it keeps no header of earlier members
-                    _check(path, found, length)
-                    at = file.seek(tar.offset)
-                    if found.isreg():
-                        yield Member(found.name, found.offset_data, found.size)
+                at = 0
+                while any(block := os.pread(file.fileno(), tarfile.BLOCKSIZE, at)):  # a block of zeros ends a tar
+                    plain = None if tar.pax_headers else _plain(block, at)
+                    if plain is None:
+                        file.seek(at)
+                        found = tarfile.TarInfo.fromtarfile(tar)  # unlike iteration it keeps no earlier header
+                        _check(path, found, length)
+                        at = tar.offset
+                        if found.isreg():
+                            yield Member(found.name, found.offset_data, found.size)
+                    else:
+                        _check_end(path, plain, length)
+                        at = plain.offset + -(-plain.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+                        yield plain
     except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: not a tar file, cut off or damaged: {error}") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
+
+
+def _plain(block: bytes, at: int) -> Member | None:
+    """The file of an ordinary header, which nearly all are, in a sixth of tarfile's time; None for any other block."""
+    if block[156:157] != tarfile.REGTYPE or len(block) != tarfile.BLOCKSIZE:
+        return None
+    size, checksum = block[124:135], block[148:156].partition(b"\0")[0].strip()
+    if not (size.isdigit() and block[135] in b" \0" and checksum.isdigit()):
+        return None
+    try:
+        if int(checksum, 8) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
+            return None
+        name, prefix = (field.partition(b"\0")[0].decode() for field in (block[:100], block[345:500]))
+        return Member(f"{prefix}/{name}" if prefix else name, at + tarfile.BLOCKSIZE, int(size, 8))
+    except ValueError:  # no octal number, or no UTF-8
+        return None
 
 
 class _Headers(io.BufferedReader):
@@ -72,5 +94,10 @@ def _check(path: Path, found: tarfile.TarInfo, length: int) -> None:
         raise DataError(f"{path}: the name {name!r} is not valid UTF-8; pack it again") from None
     if found.sparse is not None:
         raise DataError(f"{path}: {found.name} is stored as a sparse file; pack it again without --sparse")
-    if found.size < 0 or (found.isreg() and found.offset_data + found.size > length):
-        raise DataError(f"{path}: cut off: {found.name} claims {found.size:,} bytes at byte {found.offset_data:,}")
+    if found.size < 0 or found.isreg():
+        _check_end(path, Member(found.name, found.offset_data, found.size), length)
+
+
+def _check_end(path: Path, member: Member, length: int) -> None:
+    if member.size < 0 or member.offset + member.size > length:
+        raise DataError(f"{path}: cut off: {member.name} claims {member.size:,} bytes at byte {member.offset:,}")

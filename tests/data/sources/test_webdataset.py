@@ -15,6 +15,8 @@ from PIL import Image
 from clfkit.components import datasets
 from clfkit.data.bundle import DataBundle
 from clfkit.data.loading import Selection, load_bundle
+from clfkit.data.shards import ShardImages
+from clfkit.data.tar_files import read_members
 from clfkit.errors import ClassMismatch, DataError
 
 RNG = np.random.default_rng(0)
@@ -109,6 +111,14 @@ def test_labels_in_json_may_be_numbers_or_names(tmp_path: Path) -> None:
     assert load(tmp_path).spec.classes.names == ("7", "cat", "fish")
 
 
+def test_a_number_and_the_name_of_its_digits_are_one_class(tmp_path: Path) -> None:
+    files = {}
+    for number, label in enumerate([7, "7", 8] * 4):
+        files |= {f"{number:02}.json": json.dumps({"label": label}).encode(), f"{number:02}.png": png()}
+    write_shard(tmp_path / "a.tar", files)
+    assert [name for name, _ in every(load(tmp_path)).values()].count("7") == 8
+
+
 def test_folders_are_labels_where_nothing_else_is(tmp_path: Path) -> None:
     files = {}
     for number in range(10):
@@ -196,6 +206,9 @@ def test_faults_of_the_pattern(pattern: str, message: str, tmp_path: Path) -> No
         pytest.param({"0.png": b"", "0.json": b"{"}, r"0\.json: not valid JSON", id="json"),
         pytest.param({"0.png": b"", "0.json": b"[" * 100_000}, r"0\.json: not valid JSON", id="deep json"),
         pytest.param({"0.png": b"", "0.json": b'{"label": true}'}, r"0\.json: label must be .*not 'True'", id="true"),
+        pytest.param(
+            {"0.png": b"", "0.json": b'{"label": "\\ud800"}'}, r"0\.json: label must be", id="half a character"
+        ),
         pytest.param([("x/0.png", b""), ("x/1.png", b""), ("x/0.png", b"")], r"x/0: stands twice", id="twice"),
         pytest.param([("x/0.png", b""), ("x/0.png", b"")], r"x/0: has two files \.png", id="two files"),
         pytest.param({"notes.txt": b""}, r"has no images in its 1 shards", id="no images"),
@@ -242,6 +255,51 @@ def test_faults_of_the_list_of_classes(file: str, content: str, message: str, tm
         load(tmp_path)
 
 
+@pytest.fixture
+def shards_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the shards whose headers are read from now on; those written just now count as old."""
+    names: list[str] = []
+
+    def read(path: Path) -> object:
+        names.append(path.name)
+        return read_members(path)
+
+    monkeypatch.setattr("clfkit.data.shards.read_members", read)
+    monkeypatch.setattr("clfkit.data.index.SETTLED_NS", -(10**10))
+    return names
+
+
+def test_headers_are_read_once_until_a_shard_changes(tmp_path: Path, shards_read: list[str]) -> None:
+    write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 4))
+    write_shard(tmp_path / "b.tar", labelled(["x", "1"] * 4))
+    first, again = load(tmp_path), load(tmp_path)
+    assert shards_read == ["a.tar", "b.tar"]
+    assert again.fingerprint == first.fingerprint == load(tmp_path, cache="off").fingerprint
+    shards_read.clear()
+    (tmp_path / "classes.txt").write_text("zero\none\n")
+    assert load(tmp_path).spec.classes.names == ("one", "x", "zero")
+    assert shards_read == []
+    write_shard(tmp_path / "b.tar", labelled(["y"] * 8))
+    assert load(tmp_path).spec.classes.names == ("one", "y", "zero")
+    write_shard(tmp_path / "c.tar", labelled(["z"] * 8))
+    assert load(tmp_path).spec.classes.names == ("one", "y", "z", "zero")
+    assert shards_read == ["a.tar", "b.tar", "a.tar", "b.tar", "c.tar"]
+
+
+def test_images_of_shards_are_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 4))
+    first, stream = load(tmp_path, size=400, memory=1), load(tmp_path, size=400, memory=1, cache="off")
+    monkeypatch.setattr(ShardImages, "decode", None)
+    again, kept = load(tmp_path, size=400, memory=1), load(tmp_path, size=400)
+    assert first.fingerprint == again.fingerprint == stream.fingerprint
+    monkeypatch.undo()
+    for part in ("train", "valid", "test"):
+        at = np.arange(len(stream.part(part)))
+        expected = stream.part(part).inputs[at]
+        for other in (first, again, kept):
+            assert np.array_equal(other.part(part).inputs[at], expected)
+
+
 def test_a_damaged_image_is_named_by_its_shard(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 3) | {"x.png": png()[:40], "x.cls": b"1"})
     with pytest.raises(DataError, match=r"a\.tar/image at byte \d+: not an image"):
@@ -250,7 +308,7 @@ def test_a_damaged_image_is_named_by_its_shard(tmp_path: Path) -> None:
 
 def test_a_shard_that_shrinks_while_it_is_used_is_named(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 4))
-    streamed = load(tmp_path, size=400, memory=1)
+    streamed = load(tmp_path, size=400, memory=1, cache="off")
     os.truncate(tmp_path / "a.tar", 600)
     with pytest.raises(DataError, match=r"a\.tar/image at byte \d+: cut off since its header was read"):
         streamed.train.inputs[np.arange(3)]

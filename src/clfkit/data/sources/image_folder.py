@@ -70,7 +70,7 @@ def image_folder(
     found = labelled_files(root, csv, cache)
     height, width = (size, size) if isinstance(size, int) else size
     image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
-    kept_in = CacheFolder.of(cache, cache_limit, Path(root), csv, image_format)
+    kept_in = CacheFolder.of(cache, cache_limit, Path(root), csv or "", image_format)
     inputs = load_images(ImageFiles(Path(root), found.names, image_format), memory, kept_in)
     return Dataset(inputs, found.labels, found.classes, "image", ids=found.names, given=found.given, image=image_format)
 

@@ -6,16 +6,18 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset, ImageFormat, Part
+from clfkit.data.cache import CacheFolder, load_images
+from clfkit.data.index import IndexFile
 from clfkit.data.labelling import PART_NAMES, Coded, label_samples, part_codes
 from clfkit.data.scanning import entries
-from clfkit.data.shards import ShardIndex, index_shards, load_shard_images
+from clfkit.data.shards import ShardImages, ShardIndex, index_shards
 from clfkit.data.sources.image_folder import Size
 from clfkit.errors import DataError
 
@@ -32,6 +34,8 @@ def webdataset(
     channels: Literal[1, 3] = 3,
     resize: Literal["crop", "stretch"] = "crop",
     memory: PositiveInt = 2048,
+    cache: Annotated[str, Field(min_length=1)] = "auto",
+    cache_limit: PositiveFloat = 20.0,
 ) -> Dataset:
     """Image files in uncompressed tar files (shards), uint8 (N, channels, height, width).
 
@@ -50,7 +54,9 @@ def webdataset(
         size: side of the images in pixels, or [height, width].
         channels: 3 for colour, 1 for grey.
         resize: crop (the shorter side is fitted, the longer one cut evenly) or stretch.
-        memory: megabytes up to which all images are decoded once and kept; beyond, each is decoded when needed.
+        memory: megabytes up to which all decoded images are held in memory; beyond, batches are read when needed.
+        cache: folder for decoded images and the index, which later runs read; auto for the user's own, off for none.
+        cache_limit: gigabytes that they may take; beyond, images are decoded in every epoch.
     """
     folder = Path(root)
     if not folder.is_dir():
@@ -58,16 +64,16 @@ def webdataset(
     paths = _named(folder, shards) if shards else _every(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
     parts = _parts(root, names)
-    index = index_shards(folder, paths)
-    if not index.ids:
+    index = index_shards(folder, names, IndexFile.of(cache, folder, "webdataset", shards))
+    if not len(index.ids):
         raise DataError(f"data.root: {root} has no images in its {len(paths)} shards")
-    of_sample = None if parts is None else part_codes(parts)[np.array(index.shard)]
-    coded = Coded.of(_class_names(folder, index))
-    classes, labels, given = label_samples(coded, of_sample, f"data.root: {root}")
+    of_sample = None if parts is None else part_codes(parts)[index.shard]
+    classes, labels, given = label_samples(_classes(folder, index), of_sample, f"data.root: {root}")
     height, width = (size, size) if isinstance(size, int) else size
     image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
-    inputs = load_shard_images(index, image_format, memory)
-    return Dataset(inputs, labels, classes, "image", ids=np.array(index.ids), given=given, image=image_format)
+    kept_in = CacheFolder.of(cache, cache_limit, folder, f"shards {shards}", image_format)
+    inputs = load_images(ShardImages.of(paths, index, image_format), memory, kept_in)
+    return Dataset(inputs, labels, classes, "image", ids=index.ids, given=given, image=image_format)
 
 
 def _every(root: Path) -> list[Path]:
@@ -128,19 +134,21 @@ def _parts(root: str, names: Sequence[str]) -> list[Part] | None:
     return [part for part in found if part]
 
 
-def _class_names(root: Path, index: ShardIndex) -> list[str]:
+def _classes(root: Path, index: ShardIndex) -> Coded:
     """The name of each sample's class. Raises DataError for a number that the list of classes does not have."""
     listed = _listed_classes(root)
     names = []
-    for label, sample in zip(index.labels, index.ids, strict=True):
+    for code, label in enumerate(index.labels):
         if isinstance(label, int) and listed is not None:
             file, classes = listed
             if label >= len(classes):
+                sample = index.ids[int(np.argmax(index.codes == code))]
                 raise DataError(f"{root}/{sample}: class number {label}, but {file} lists {len(classes)}")
             names.append(classes[label])
         else:
             names.append(str(label))
-    return names
+    coded = Coded.of(names)  # 7 and "7" are one class
+    return Coded(coded.codes[index.codes], coded.names)
 
 
 def _listed_classes(root: Path) -> tuple[str, list[str]] | None:
