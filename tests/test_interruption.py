@@ -34,6 +34,16 @@ def test_terminating_twice_still_waits_for_the_checkpoint() -> None:
     assert interruption.signal_number == signal.SIGTERM
 
 
+def test_an_interrupt_that_comes_twice_at_once_is_one() -> None:
+    with Interruption(grace=60.0) as interruption:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    assert interruption.signal_number == signal.SIGINT
+    with pytest.raises(KeyboardInterrupt), Interruption(grace=1e-9):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_handlers_are_put_back_after_an_error_too() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with pytest.raises(ZeroDivisionError), Interruption():

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 
 class Interruption:
-    """While active, the first SIGINT or SIGTERM is noted in `signal_number`; a second SIGINT stops at once."""
+    """While active, the first SIGINT or SIGTERM is noted in `signal_number`; a second SIGINT stops at once.
 
-    def __init__(self, on_signal: Callable[[int], None] = lambda number: None) -> None:
+    grace: seconds in which a second one is still the same Ctrl-C, where both a terminal and a launcher send it.
+    """
+
+    def __init__(self, on_signal: Callable[[int], None] = lambda number: None, grace: float = 0.0) -> None:
         self.signal_number: int | None = None
+        self._grace = grace
+        self._noted = 0.0
         self._on_signal = on_signal
         self._previous: dict[int, Any] = {}
 
@@ -31,6 +37,8 @@ class Interruption:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal_number is not None and number == signal.SIGINT:
+            if time.monotonic() - self._noted < self._grace:
+                return
             raise KeyboardInterrupt
-        self.signal_number = number
+        self.signal_number, self._noted = number, time.monotonic()
         self._on_signal(number)

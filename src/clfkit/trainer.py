@@ -108,7 +108,7 @@ class Trainer:
         Raises Interrupted after a signal and TrainingError when the loss is not finite; a checkpoint is kept.
         """
         self._saved_at = time.monotonic()
-        with Interruption(on_signal) as interruption:
+        with Interruption(on_signal, self.world.grace) as interruption:
             try:
                 while not self.finished:
                     started = time.monotonic() - self.state.seconds

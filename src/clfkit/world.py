@@ -21,6 +21,8 @@ class World:
     rank = 0
     size = 1
     machine_size = 1
+    grace = 0.0
+    """Seconds in which a second Ctrl-C is taken for the first one, passed on by whoever started the processes."""
 
     def share(self, samples: int, pieces: int = 1) -> list[slice]:
         """Which of `samples` are this process's own, in each piece that they are cut into; some may be empty."""

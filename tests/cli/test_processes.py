@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ def exact(tmp_path: Path) -> Path:
     return path
 
 
-def launched(folder: Path, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "clfkit", "train", *map(str, arguments), "--out", str(folder)]
+def launched(folder: Path, *arguments: object, start: Sequence[str] = (sys.executable,)) -> subprocess.Popen[str]:
+    command = [*start, "-m", "clfkit", "train", *map(str, arguments), "--out", str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -81,7 +82,7 @@ def test_two_then_one_then_two_train_what_one_trains(cli, exact: Path, tmp_path:
     assert evaluations[0]["metrics"] == pytest.approx(evaluations[1]["metrics"])
 
 
-def endless(folder: Path, exact: Path) -> tuple[subprocess.Popen[str], Path]:
+def endless(folder: Path, exact: Path, *, torchrun: bool = False) -> tuple[subprocess.Popen[str], Path]:
     """Two processes that would train for hours, once they have written a checkpoint."""
     options = (
         "--set",
@@ -91,7 +92,9 @@ def endless(folder: Path, exact: Path) -> tuple[subprocess.Popen[str], Path]:
         "--set",
         "train.log_every=1000000",
     )
-    process = launched(folder, exact, "--processes", 2, "--run-id", "long", *options)
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"] if torchrun else [sys.executable]
+    processes = () if torchrun else ("--processes", 2)
+    process = launched(folder, exact, *processes, "--run-id", "long", *options, start=start)
     until = time.monotonic() + 100
     while not (folder / "tiny/long/checkpoints/last/manifest.json").exists():
         assert process.poll() is None and time.monotonic() < until
@@ -100,7 +103,9 @@ def endless(folder: Path, exact: Path) -> tuple[subprocess.Popen[str], Path]:
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    """Those that train; torchrun has others too."""
+    every = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(pid) for pid in every if b"clfkit" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_a_signal_stops_all_at_the_same_step_and_the_run_goes_on_in_one(cli, exact: Path, tmp_path: Path) -> None:
@@ -128,6 +133,34 @@ def test_a_killed_worker_ends_the_run_and_the_checkpoint_is_kept(exact: Path, tm
     assert json.loads((run / "status.json").read_text())["status"] == "failed"
     assert weights(run)
     assert not any(Path(f"/proc/{pid}").exists() for pid in both)
+
+
+def test_under_torchrun_too_a_killed_worker_leaves_word_and_checkpoint(exact: Path, tmp_path: Path) -> None:
+    """torchrun sends the other one a signal at once, which must not keep it from saying so."""
+    process, run = endless(tmp_path, exact, torchrun=True)
+    both = children(process)
+    os.kill(both[1], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "clfkit: another process of this run ended without a word" in err
+    assert f"the checkpoint is kept. Continue with\n  clfkit train --resume {run}" in err
+    assert json.loads((run / "status.json").read_text())["status"] == "failed"
+    assert weights(run)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in both)
+
+
+def test_processes_end_with_a_killed_parent(exact: Path, tmp_path: Path) -> None:
+    process, run = endless(tmp_path, exact)
+    both = children(process)
+    process.kill()
+    _, err = process.communicate(timeout=60)  # until the last of those that may write there has ended
+    assert err.count("stopped by SIGTERM at step") == 1
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in both):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert json.loads((run / "status.json").read_text())["status"] == "interrupted"
+    assert RunDirectory(run).checkpoint("last").state.step > 0
 
 
 def test_an_error_of_one_process_is_one_message(exact: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def join(processes: int | None) -> World:
         raise UsageError(f"--processes {processes}: torchrun has started {described} already; one of them is enough")
     if described == "1":
         return World()
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else a lost process is a page of addresses in C++
     from clfkit.engines.pytorch.world import TorchWorld
 
     return TorchWorld()

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from clfkit.engines.pytorch.global_norm import GlobalBatchNorm
 from clfkit.errors import UsageError, WorkerLost
+from clfkit.interruption import Interruption
 from clfkit.world import World
 
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -42,6 +43,8 @@ class TorchWorld(World):
 
     Raises UsageError when the environment does not tell this process its place.
     """
+
+    grace = 1.0
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         missing = [name for name in NEEDED if not environment.get(name)]
@@ -121,7 +124,8 @@ class TorchWorld(World):
         except RuntimeError as error:
             if self.size == 1 or not any(sign in str(error) for sign in LOST):
                 raise
-            raise WorkerLost(self._last_words()) from error
+            with Interruption():  # torchrun sends a signal to those that are left, which have something to say yet
+                raise WorkerLost(self._last_words()) from error
 
     def _last_words(self) -> str:
         """Why another process ended, if it could say."""
