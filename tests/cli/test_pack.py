@@ -109,6 +109,20 @@ def test_equal_files_and_seed_give_equal_bytes_in_another_order_than_the_folder(
     assert keys != sorted(keys)
 
 
+def test_eval_and_predict_tell_how_far_decoding_is(
+    cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "outputs" / "photos" / "one"
+    trained = cli("train", photos, "--out", tmp_path / "outputs", "--run-id", "one", "--set", "data.cache=off", "-q")
+    assert trained.code == 0
+    monkeypatch.setattr("clfkit.progress.SECONDS_BETWEEN_REPORTS", 0.0)
+    assert "decoding images: 37 of 37" in cli("eval", "--checkpoint", run).err
+    assert cli("eval", "--checkpoint", run, "--json").err == ""
+    done = cli("predict", tmp_path / "photos" / "test", "--checkpoint", run)
+    assert "decoding images: 10 of 10" in done.err
+    assert done.out.count("\n") == 11
+
+
 def order_in(target: Path) -> list[str]:
     from clfkit.data.shards import index_shards
 

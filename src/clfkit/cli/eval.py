@@ -42,15 +42,18 @@ def evaluate(
 ) -> None:
     """Score a trained model. Classes are matched by name; the model's best checkpoint is used."""
     from clfkit.classifier import load
+    from clfkit.progress import listener
+    from clfkit.reporting import heard_by
     from clfkit.timing import Stopwatch
 
     part, clock = _part(split), Stopwatch()
     classifier = load(checkpoint, out)
-    if data is None:
-        classifier = classifier.with_overrides(overrides)
-        evaluation = _own_data(classifier, part, clock, tta)
-    else:
-        evaluation = _other_data(classifier, data, part, overrides, clock, tta)
+    with heard_by(listener(quiet or as_json)):
+        if data is None:
+            classifier = classifier.with_overrides(overrides)
+            evaluation = _own_data(classifier, part, clock, tta)
+        else:
+            evaluation = _other_data(classifier, data, part, overrides, clock, tta)
     seconds = clock.rounded()["evaluation"]
     source = str(classifier.run.path) if classifier.run and classifier.is_best else checkpoint
     if as_json:

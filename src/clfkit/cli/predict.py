@@ -36,13 +36,16 @@ def predict(
     """Predict the class of new samples: one CSV row each with sample, predicted class and probability."""
     from clfkit.classifier import load
     from clfkit.data.files import read_samples
+    from clfkit.progress import listener
+    from clfkit.reporting import heard_by
 
     classifier = load(checkpoint, root).with_overrides(overrides)
     views = classifier.views(tta)
     for path in inputs:
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder")
-    samples, ids = read_samples(inputs, classifier.spec)
+    with heard_by(listener(quiet=False)):
+        samples, ids = read_samples(inputs, classifier.spec)
     scores = views.predict(classifier.engine, samples) if views else classifier.engine.predict(samples)
     best = scores.argmax(axis=1)
     header = ["sample", "predicted", "probability", *(classifier.classes if probabilities else ())]

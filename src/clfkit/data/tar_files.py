@@ -55,7 +55,7 @@ def read_members(path: Path) -> Iterator[Member]:
 
 
 def _plain(block: bytes, at: int) -> Member | None:
-    """The file of an ordinary header, which nearly all are, in a sixth of tarfile's time; None for any other block."""
+    """The file of an ordinary header, which nearly all are, in a third of tarfile's time; None for any other block."""
     if block[156:157] != tarfile.REGTYPE or len(block) != tarfile.BLOCKSIZE:
         return None
     size, checksum = block[124:135], block[148:156].partition(b"\0")[0].strip()
