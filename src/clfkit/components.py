@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-from clfkit.options import Fraction, Options, one_of
+from clfkit.options import Fraction, Needs, Options, one_of
 from clfkit.registry import Registry
 
 Share = Annotated[Fraction | NonNegativeInt, one_of("a fraction from 0 to below 1, or a whole number of samples")]
@@ -43,10 +43,12 @@ class OptimizerOptions(Options):
 
     weight_decay: NonNegativeFloat = Field(0.0, description="pull of the weights towards zero")
     l1: NonNegativeFloat = Field(0.0, description="L1 penalty: l1 times the sign of each weight joins its gradient")
-    decoupled: bool = Field(
+    decoupled: Annotated[bool, Needs("weight_decay", lambda group: group.weight_decay)] = Field(
         False, description="decay the weights directly (as AdamW does) instead of adding to the gradient (L2)"
     )
-    decay_all: bool = Field(False, description="decay biases and normalisation parameters too")
+    decay_all: Annotated[bool, Needs("weight_decay or l1", lambda group: group.weight_decay or group.l1)] = Field(
+        False, description="decay biases and normalisation parameters too"
+    )
 
 
 class ScheduleOptions(Options):
@@ -61,6 +63,9 @@ ClassWeights = Annotated[
 ]
 
 
+EFFECTIVE_NUMBER = Needs("class_weights: effective_number", lambda group: group.class_weights == "effective_number")
+
+
 class LossOptions(Options):
     """Options of every loss."""
 
@@ -69,7 +74,7 @@ class LossOptions(Options):
         None,
         description="`balanced`, `effective_number`, or {class name: weight}; classes that are not named weigh 1",
     )
-    beta: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+    beta: Annotated[float, Field(gt=0.0, lt=1.0), EFFECTIVE_NUMBER] = Field(
         0.999, description="for `effective_number`: near 0 all classes weigh the same, near 1 they do as in `balanced`"
     )
     logit_adjustment: NonNegativeFloat = Field(

@@ -38,6 +38,9 @@ SNAPSHOT_OPTIONS = ("train.snapshots", "train.snapshots.every", "train.snapshots
 FREE_OPTIONS = ("data.root", "data.download", "train.log_every", *SNAPSHOT_OPTIONS)
 """Options that no result depends on: what is printed or kept, and where samples are (their fingerprint tells which)."""
 
+TORCH_ONLY = ("channels_last", "resident", "workers")
+"""Options under `train` that tell torch how samples reach the device."""
+
 RunName = Annotated[str, AfterValidator(_folder_name), Field(json_schema_extra={"pattern": _NAME})]
 """A name that is safe as a folder: letters, digits, dot, dash and underscore, no path."""
 
@@ -91,6 +94,14 @@ class ExperimentConfig(Options):
         if isinstance(size, int) and self.train.accumulate > size:
             message = f"must be at most batch_size ({size}), not {self.train.accumulate}"
             yield ("train", "accumulate"), message
+
+    def without_effect(self) -> Iterator[tuple[KeyPath, str]]:
+        """See Options. The NumPy engine takes samples as they come."""
+        yield from super().without_effect()
+        if self.engine.name == "scratch":
+            for key in TORCH_ONLY:
+                if getattr(self.train, key) not in ("auto", False):
+                    yield ("train", key), "has no effect with engine 'scratch'"
 
     def _misfit_components(self) -> Iterator[tuple[KeyPath, str]]:
         yield from self._misfit(("model",), components.models.entry(self.model.name))
@@ -152,15 +163,16 @@ def load_config(path: str | Path, overrides: Sequence[str] | Mapping[str, Any] =
     overrides: `["train.epochs=5", …]` as typed after `--set`, or `{"train.epochs": 5}` from Python.
     Raises UsageError for an unreadable file, ConfigError with every fault otherwise.
     """
-    return _overridden(read_document(Path(path)), overrides)
+    document = read_document(Path(path))
+    return check_document(_overridden(document, overrides), typed=True)
 
 
 def override_config(config: ExperimentConfig, overrides: Sequence[str] | Mapping[str, Any]) -> ExperimentConfig:
     """A config with options changed as by `--set`. Raises ConfigError."""
-    return _overridden(Document("the stored config", _with_tuples(config.plain())), overrides)
+    return check_document(_overridden(Document("the stored config", _with_tuples(config.plain())), overrides))
 
 
-def _overridden(document: Document, overrides: Sequence[str] | Mapping[str, Any]) -> ExperimentConfig:
+def _overridden(document: Document, overrides: Sequence[str] | Mapping[str, Any]) -> Document:
     faults: list[Fault] = []
     for dotted_key, value, place in _overrides(overrides, faults):
         try:
@@ -169,17 +181,20 @@ def _overridden(document: Document, overrides: Sequence[str] | Mapping[str, Any]
             faults.extend(error.faults)
     if faults:
         raise ConfigError(faults)
-    return check_document(document)
+    return document
 
 
-def check_document(document: Document) -> ExperimentConfig:
-    """Validate plain values as an ExperimentConfig. Raises ConfigError with every fault, in file order."""
+def check_document(document: Document, *, typed: bool = False) -> ExperimentConfig:
+    """Validate plain values as an ExperimentConfig. Raises ConfigError with every fault, in file order.
+
+    typed: by a user, who is told of options without effect too; what a run or checkpoint has stored stays readable.
+    """
     try:
         config = ExperimentConfig.model_validate(document.values)
     except ValidationError as error:
         found = [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
     else:
-        found = list(config.misfits())
+        found = [*config.misfits(), *(config.without_effect() if typed else ())]
         if not found:
             return config
     order = {path: index for index, path in enumerate(document.places)}

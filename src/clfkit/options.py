@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
 from pydantic import (
@@ -31,6 +32,17 @@ Concentration = Annotated[float, Field(gt=0.0, le=1.0)]
 """The α of Beta(α, α): near 0 all values are near 0 or 1, at 1 all are equally likely."""
 
 
+@dataclass(frozen=True)
+class Needs:
+    """Marks an option that does nothing by itself, as `Annotated[float, Needs("momentum", lambda group: …)]`.
+
+    what: what it needs, in words. met: whether the group of options that it belongs to has that.
+    """
+
+    what: str
+    met: Callable[[Any], bool]
+
+
 def fault(message: str) -> PydanticCustomError:
     """A validation error with our own final wording."""
     return PydanticCustomError("clfkit", "{message}", {"message": message})
@@ -55,6 +67,20 @@ class Options(BaseModel):
             if inner and inner != word:
                 return f"unknown option; did you mean {inner!r}?"
         return f"unknown option; {meant(key, cls.known())}"
+
+    def without_effect(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Key path and complaint for every option, at any depth, that was set and does nothing: see `Needs`."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            for need in field.metadata:
+                if isinstance(need, Needs) and value != field.default and not need.met(self):
+                    yield (name,), f"has no effect without {need.what}"
+            items = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+            for index, item in items:
+                group = getattr(item, "options", item)  # a component holds its options
+                if isinstance(group, Options):
+                    place = (name,) if index is None else (name, index)
+                    yield from (((*place, *path), complaint) for path, complaint in group.without_effect())
 
     @classmethod
     def known(cls) -> list[str]:

@@ -20,6 +20,7 @@ from clfkit.config import (
     config_from_plain,
     config_schema,
     load_config,
+    override_config,
 )
 from clfkit.document import as_yaml, parse_document, read_document
 from clfkit.errors import ConfigError
@@ -308,3 +309,66 @@ def references(part: Any) -> set[str]:
 def test_every_reference_of_the_schema_leads_somewhere() -> None:
     schema = config_schema()
     assert {name.rpartition("/")[2] for name in references(schema)} <= set(schema["$defs"])
+
+
+WITHOUT_EFFECT = [
+    ({"train": {"loss": {"name": "focal", "class_weights": "balanced", "beta": 0.9}}},
+     "train.loss.beta", "class_weights: effective_number"),
+    ({"model": {"name": "custom_head", "unfreeze_at": 2}}, "model.unfreeze_at", "freeze: true"),
+    ({"model": {"name": "custom_head", "freeze": True, "layer_decay": 0.5}},
+     "model.layer_decay", "unfreeze_at, since the backbone is frozen"),
+    ({"model": {"name": "custom_head", "norm": "batch"}}, "model.norm", "hidden layers"),
+    ({"model": {"name": "mlp", "hidden": (), "dropout": 0.5}}, "model.dropout", "hidden layers"),
+    ({"train": {"optimizer": {"name": "sgd", "nesterov": True}}}, "train.optimizer.nesterov", "momentum above 0"),
+    ({"train": {"optimizer": {"name": "sgd", "decoupled": True}}}, "train.optimizer.decoupled", "weight_decay"),
+    ({"train": {"optimizer": {"name": "adam", "decay_all": True}}}, "train.optimizer.decay_all", "weight_decay or l1"),
+    ({"data": {"name": "image_folder", "root": "x", "cache": "off", "cache_limit": 1.0}},
+     "data.cache_limit", "a cache"),
+]  # fmt: skip
+
+
+def typed(values: dict[str, Any]) -> ExperimentConfig:
+    images = {"data": "digits"} if "custom_head" in str(values) else {}
+    return check_document(parse_document(as_yaml({**LEAST, **images, **values}), "test"), typed=True)
+
+
+@pytest.mark.parametrize(("values", "key", "needed"), WITHOUT_EFFECT, ids=[key for _, key, _ in WITHOUT_EFFECT])
+def test_an_option_that_would_do_nothing_is_named(values: dict[str, Any], key: str, needed: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        typed(values)
+    assert [(fault.key, fault.message) for fault in caught.value.faults] == [(key, f"has no effect without {needed}")]
+
+
+def test_options_that_tell_torch_how_to_read_samples_are_not_for_numpy() -> None:
+    for key, value in (("channels_last", True), ("resident", True), ("workers", 2)):
+        with pytest.raises(ConfigError, match=rf"train\.{key}: has no effect with engine 'scratch'"):
+            typed({"engine": "scratch", "train": {key: value}})
+    typed({"engine": "scratch", "train": {"channels_last": False, "workers": 0}})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"train": {"loss": {"name": "cross_entropy", "class_weights": "effective_number", "beta": 0.9}}},
+        {"train": {"loss": {"name": "cross_entropy", "beta": 0.999}}},
+        {"model": {"name": "custom_head", "freeze": True, "unfreeze_at": 2, "backbone_lr": 0.1, "layer_decay": 0.5}},
+        {"model": {"name": "custom_head", "hidden": (8,), "norm": "batch", "activation": "gelu"}},
+        {"train": {"optimizer": {"name": "adam", "l1": 0.1, "decay_all": True}}},
+        {"train": {"optimizer": {"name": "adamw", "weight_decay": 0.0}}},
+    ],
+)
+def test_options_that_do_something_and_defaults_are_let_pass(values: dict[str, Any]) -> None:
+    typed(values)
+
+
+def test_defaults_are_never_without_effect() -> None:
+    for registry in components.ALL.values():
+        for name in registry.names():
+            options = registry.entry(name).options
+            if not any(field.is_required() for field in options.model_fields.values()):
+                assert list(options().without_effect()) == [], name
+
+
+def test_what_was_stored_stays_readable() -> None:
+    stored = config(train={"loss": {"name": "cross_entropy", "beta": 0.9}})
+    assert override_config(stored, {"train.epochs": 3}).train.epochs == 3

@@ -229,9 +229,9 @@ def _found(resume: str, out: Path, wanted: ExperimentConfig | None) -> RunDirect
 
 
 def _with_overrides(run: RunDirectory, overrides: list[str]) -> ExperimentConfig:
-    from clfkit.config import load_config
+    from clfkit.config import override_config
 
-    return load_config(run.path / "config.yaml", overrides)
+    return override_config(run.config(), overrides)
 
 
 def _summarise(run: RunDirectory) -> None:

@@ -9,17 +9,20 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from clfkit.components import NoOptions, backbones, models
 from clfkit.data.bundle import DataSpec
 from clfkit.errors import ModelError
-from clfkit.models.dense import dense_layers
+from clfkit.models.dense import HIDDEN, dense_layers
 from clfkit.models.fine_tuning import layer_factors
 from clfkit.models.heads import Pooling, cosine_classifier, pooling_layer
 from clfkit.models.modules import as_modules
 from clfkit.models.plan import Activation, Norm
 from clfkit.models.trial import refusals, shape_of_outputs
-from clfkit.options import Fraction
+from clfkit.options import Fraction, Needs
 from clfkit.registry import Component
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+LEARNS = Needs("unfreeze_at, since the backbone is frozen", lambda group: not group.freeze or group.unfreeze_at)
 
 
 @models.register("custom_head", inputs="image")
@@ -29,14 +32,16 @@ def custom_head(
     *,
     backbone: Annotated[Component[NoOptions], backbones] = Component("conv", NoOptions()),
     freeze: bool = False,
-    unfreeze_at: Annotated[int, Field(ge=2)] | None = None,
-    backbone_lr: PositiveFloat = 1.0,
-    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0,
+    unfreeze_at: Annotated[
+        Annotated[int, Field(ge=2)] | None, Needs("freeze: true", lambda group: group.freeze)
+    ] = None,
+    backbone_lr: Annotated[PositiveFloat, LEARNS] = 1.0,
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0), LEARNS] = 1.0,
     pooling: Pooling = "average",
     hidden: tuple[PositiveInt, ...] = (),
-    activation: Activation = "relu",
+    activation: Annotated[Activation, HIDDEN] = "relu",
     dropout: Fraction = 0.2,
-    norm: Norm = "none",
+    norm: Annotated[Norm, HIDDEN] = "none",
     head: Literal["linear", "cosine"] = "linear",
 ) -> nn.Module:
     """A named backbone and a dense head: pool → dropout → hidden layers → logits.

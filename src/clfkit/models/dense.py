@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clfkit.models.plan import Activate, Activation, BatchNorm, Dense, Dropout, Layer, LayerNorm, Norm
+from clfkit.options import Needs
+
+HIDDEN = Needs("hidden layers", lambda group: group.hidden)
+"""What options of hidden layers need."""
 
 
 def dense_layers(

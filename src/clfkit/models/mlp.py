@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import PositiveInt
 
 from clfkit.components import models
-from clfkit.models.dense import dense_layers
+from clfkit.models.dense import HIDDEN, dense_layers
 from clfkit.models.plan import Activation, Flatten, Initialisation, Norm, Plan
 from clfkit.options import Fraction
 
@@ -21,9 +21,9 @@ def mlp(
     outputs: int,
     *,
     hidden: tuple[PositiveInt, ...] = (64, 64),
-    activation: Activation = "relu",
-    dropout: Fraction = 0.0,
-    norm: Norm = "none",
+    activation: Annotated[Activation, HIDDEN] = "relu",
+    dropout: Annotated[Fraction, HIDDEN] = 0.0,
+    norm: Annotated[Norm, HIDDEN] = "none",
     init: Initialisation = "uniform",
 ) -> Plan:
     """Dense layers with an activation between them; images are flattened first.

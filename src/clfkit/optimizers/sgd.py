@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import PositiveFloat
 
 from clfkit.components import optimizers
 from clfkit.errors import UsageError
 from clfkit.optimizers import ParameterGroups
-from clfkit.options import Fraction
+from clfkit.options import Fraction, Needs
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @optimizers.register("sgd")
 def sgd(
-    groups: ParameterGroups, *, lr: PositiveFloat = 0.1, momentum: Fraction = 0.0, nesterov: bool = False
+    groups: ParameterGroups,
+    *,
+    lr: PositiveFloat = 0.1,
+    momentum: Fraction = 0.0,
+    nesterov: Annotated[bool, Needs("momentum above 0", lambda group: group.momentum)] = False,
 ) -> Optimizer:
     """Stochastic gradient descent: v ← μ v + g, w ← w - η v.
 

@@ -23,7 +23,7 @@ from clfkit.data.labelling import PART_NAMES, Coded, PartCodes, label_samples, p
 from clfkit.data.names import NameCollector, Names
 from clfkit.data.scanning import ImageScan, entries, is_folder
 from clfkit.errors import DataError
-from clfkit.options import one_of
+from clfkit.options import Needs, one_of
 from clfkit.reporting import work
 
 Size = Annotated[
@@ -43,7 +43,7 @@ def image_folder(
     csv: str | None = None,
     memory: PositiveInt = 2048,
     cache: Annotated[str, Field(min_length=1)] = "auto",
-    cache_limit: PositiveFloat = 20.0,
+    cache_limit: Annotated[PositiveFloat, Needs("a cache", lambda group: group.cache != "off")] = 20.0,
 ) -> Dataset:
     """Image files below one folder, uint8 (N, channels, height, width).
 
