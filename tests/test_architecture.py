@@ -170,7 +170,8 @@ def test_engines_alone_import_torch_at_the_top() -> None:
 def test_torchvision_has_one_door() -> None:
     assert outside("torchvision") == set()
     users = [name for name, path in MODULES.items() if '"torchvision"' in path.read_text()]
-    assert set(users) <= {"vision", "environment"}
+    names_of_options = {"data.bundle", "data.jpeg_decoders"}  # decoder: torchvision
+    assert set(users) <= {"vision", "environment", *names_of_options}
 
 
 def test_nothing_is_unpickled() -> None:

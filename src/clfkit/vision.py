@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.util
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,24 @@ def torchvision() -> ModuleType:
     if not _operators_load():
         _declare(SCHEMAS)
     return importlib.import_module("torchvision")
+
+
+def jpeg_decoder() -> Callable[[torch.Tensor, str], torch.Tensor]:
+    """torchvision's decoder: bytes of a JPEG file, `RGB` or `GRAY` → uint8 (channels, height, width).
+
+    Raises ImportError where torchvision, or its extension for images, does not load.
+    """
+    torchvision()
+    image = importlib.import_module("torchvision.io.image")
+
+    if not image._has_image_ops():
+        raise ImportError("whose extension for images does not load beside this torch")
+
+    def decode(content: torch.Tensor, mode: str) -> torch.Tensor:
+        pixels: torch.Tensor = image.decode_jpeg(content, mode)
+        return pixels
+
+    return decode
 
 
 # A library's declarations vanish with its last reference.

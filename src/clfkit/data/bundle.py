@@ -27,6 +27,8 @@ FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.int64]
 PixelArray = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.generic] | Names
+Decoder = Literal["pillow", "simplejpeg", "torchvision"]
+"""Who decodes JPEG files; all other files are Pillow's."""
 
 
 class Inputs(Protocol):
@@ -126,6 +128,7 @@ class ImageFormat(_Stored):
     width: int
     channels: Literal[1, 3]
     resize: Literal["stretch", "crop"] = "crop"
+    decoder: Decoder = "pillow"
 
 
 class DataSpec(_Stored):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, PixelArray
+from clfkit.data.jpeg_decoders import jpeg_decoder
+from clfkit.data.resizing import fitted, swaps_sides, turned
 from clfkit.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 100_000_000  # a header that claims more is refused before anything is decoded
+MOST_BYTES = 4 * MAX_PIXELS  # of a JPEG file: more than so many pixels take
+ORIENTATION = 0x0112  # the tag in EXIF data
 
 
 def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = None) -> PixelArray:
@@ -32,8 +38,6 @@ def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = 
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 raise DataError(f"{path}: {width}×{height} pixels are more than the {MAX_PIXELS:,} that are read")
-            side = 2 * max(image_format.height, image_format.width)
-            opened.draft("L" if image_format.channels == 1 else "RGB", (side, side))
             return _pixels(opened, image_format)
     except UnidentifiedImageError:
         reason = "not an image in a known format"
@@ -51,19 +55,44 @@ def shape_of(image_format: ImageFormat) -> tuple[int, int, int]:
     return image_format.channels, image_format.height, image_format.width
 
 
-def _pixels(opened: Image, image_format: ImageFormat) -> PixelArray:
+def _pixels(opened: ImageFile, image_format: ImageFormat) -> PixelArray:
     """An opened image file as uint8 (channels, height, width)."""
-    from PIL import ImageOps
-    from PIL.Image import Resampling
+    stored, extent = _stored(opened, image_format)
+    orientation = opened.getexif().get(ORIENTATION, 1)  # formats that turn pixels themselves have lost it by now
+    size = (image_format.height, image_format.width)
+    crop = image_format.resize == "crop"
+    return turned(fitted(stored, extent, size[::-1] if swaps_sides(orientation) else size, crop=crop), orientation)
 
-    image = _eight_bits(ImageOps.exif_transpose(opened), "L" if image_format.channels == 1 else "RGB")
-    size = (image_format.width, image_format.height)
-    if image.size != size:
-        fit = image_format.resize == "crop"
-        method = Resampling.BILINEAR  # averages over the whole source area when it makes an image smaller
-        image = ImageOps.fit(image, size, method) if fit else image.resize(size, method)
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels[None] if image_format.channels == 1 else np.moveaxis(pixels, 2, 0)
+
+def _stored(opened: ImageFile, image_format: ImageFormat) -> tuple[PixelArray, tuple[float, float]]:
+    """The pixels of a file as they are stored (height, width, channels), 8 bits each, and the extent of the picture.
+
+    JPEG files are reduced while they are decoded, but not below the size of the format.
+    """
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    grey = image_format.channels == 1
+    least = max(image_format.height, image_format.width)
+    width, height = opened.size
+    divisor = max((each for each in (2, 4, 8) if min(width, height) >= each * least), default=1)
+    decode = jpeg_decoder(image_format.decoder)
+    if decode is not None and isinstance(opened, JpegImageFile) and opened.mode in ("L", "RGB"):
+        pixels = decode(_content(opened), grey, (height, width), divisor)
+        return pixels, (height, width) if len(pixels) == height else (height / divisor, width / divisor)
+    draft = opened.draft("L" if grey else "RGB", (least, least))
+    opened.load()
+    pixels = np.asarray(_eight_bits(opened, "L" if grey else "RGB"), dtype=np.uint8)
+    _, _, wide, tall = draft[1] if draft else (0, 0, *pixels.shape[1::-1])
+    return pixels.reshape(*pixels.shape[:2], -1), (tall, wide)
+
+
+def _content(opened: ImageFile) -> bytes:
+    """The whole of an opened file. Raises ValueError for one that is larger than an image may be."""
+    assert opened.fp is not None, "it is open"
+    if (size := opened.fp.seek(0, os.SEEK_END)) > MOST_BYTES:
+        raise ValueError(f"{size:,} bytes are more than {MAX_PIXELS:,} pixels take")
+    opened.fp.seek(0)
+    return opened.fp.read()
 
 
 def _eight_bits(image: Image, mode: str) -> Image:

@@ -13,6 +13,7 @@ from clfkit.data.cache import load_images
 from clfkit.data.csv_columns import code_columns
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import ImageFiles
+from clfkit.data.jpeg_decoders import jpeg_decoder
 from clfkit.data.labelling import Coded, label_samples
 from clfkit.data.matching import features_of, known_columns
 from clfkit.data.names import Names
@@ -82,8 +83,12 @@ def read_labelled(path: Path, spec: DataSpec) -> Split:
 
 
 def image_format(spec: DataSpec) -> ImageFormat:
-    """How image files become samples of that spec; stretched, unless the training images came from files too."""
+    """How image files become samples of that spec; stretched, unless the training images came from files too.
+
+    Raises DataError for channels that no image file has, and where the library that decodes is missing.
+    """
     if spec.image is not None:
+        jpeg_decoder(spec.image.decoder)
         return spec.image
     channels, height, width = spec.shape
     if channels == 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import os
 import re
 import zlib
@@ -20,10 +19,11 @@ import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray, PixelArray
 from clfkit.data.images import MEGABYTE, THREADS, Images, decode_into
+from clfkit.data.jpeg_decoders import versions
 from clfkit.reporting import Work, work
 from clfkit.storage import flush_folder, write_through
 
-VERSION = 1  # of the files and of what is done to an image; with another one every image is decoded anew
+VERSION = 2  # of the files and of what is done to an image; with another one every image is decoded anew
 CHUNK_BYTES = 16 * MEGABYTE  # what is written, flushed and recorded at once, and lost by a kill at most
 CHUNK_IMAGES = 1024
 
@@ -35,7 +35,7 @@ def row_ids(images: Images) -> RowIds:
 
     Raises DataError for a missing file.
     """
-    transform = f"{VERSION}\0{importlib.metadata.version('pillow')}\0{images.format.model_dump_json()}"
+    transform = f"{VERSION}\0{versions(images.format.decoder)}\0{images.format.model_dump_json()}"
     start = hashlib.blake2b(transform.encode(), digest_size=16)
     ids = bytearray()
     for origin in images.origins():

@@ -1,4 +1,4 @@
-"""Reading data needs no torch, so that an engine without it can train on every dataset."""
+"""Reading data needs no torch, but for resizing, so that an engine without it begins at once on every dataset."""
 
 from __future__ import annotations
 

@@ -14,11 +14,12 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from clfkit.components import datasets
-from clfkit.data.bundle import ClassMap, Dataset, ImageFormat, IndexArray, Part
+from clfkit.data.bundle import ClassMap, Dataset, Decoder, ImageFormat, IndexArray, Part
 from clfkit.data.cache import CacheFolder, load_images
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import ImageFiles
 from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
+from clfkit.data.jpeg_decoders import jpeg_decoder
 from clfkit.data.labelling import PART_NAMES, Coded, PartCodes, label_samples, part_codes, part_named
 from clfkit.data.names import NameCollector, Names
 from clfkit.data.scanning import ImageScan, entries, is_folder
@@ -44,6 +45,7 @@ def image_folder(
     memory: PositiveInt = 2048,
     cache: Annotated[str, Field(min_length=1)] = "auto",
     cache_limit: Annotated[PositiveFloat, Needs("a cache", lambda group: group.cache != "off")] = 20.0,
+    decoder: Decoder = "pillow",
 ) -> Dataset:
     """Image files below one folder, uint8 (N, channels, height, width).
 
@@ -66,10 +68,13 @@ def image_folder(
         memory: megabytes up to which all decoded images are held in memory; beyond, batches are read when needed.
         cache: folder for decoded images and the index, which later runs read; auto for the user's own, off for none.
         cache_limit: gigabytes that they may take; beyond, images are decoded in every epoch.
+        decoder: who decodes JPEG files: pillow, simplejpeg (the same pixels, sooner; `pip install clfkit[jpeg]`) or
+            torchvision, where its decoders load.
     """
+    jpeg_decoder(decoder)  # told before the folder is read
     found = labelled_files(root, csv, cache)
     height, width = (size, size) if isinstance(size, int) else size
-    image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
+    image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize, decoder=decoder)
     kept_in = CacheFolder.of(cache, cache_limit, Path(root), csv or "", image_format)
     inputs = load_images(ImageFiles(Path(root), found.names, image_format), memory, kept_in)
     return Dataset(inputs, found.labels, found.classes, "image", ids=found.names, given=found.given, image=image_format)

@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset, ImageFormat, Part
+from clfkit.data.bundle import Dataset, Decoder, ImageFormat, Part
 from clfkit.data.cache import CacheFolder, load_images
 from clfkit.data.index import IndexFile
+from clfkit.data.jpeg_decoders import jpeg_decoder
 from clfkit.data.labelling import PART_NAMES, Coded, label_samples, part_codes
 from clfkit.data.scanning import entries
 from clfkit.data.shards import ShardImages, ShardIndex, index_shards
@@ -36,6 +37,7 @@ def webdataset(
     memory: PositiveInt = 2048,
     cache: Annotated[str, Field(min_length=1)] = "auto",
     cache_limit: PositiveFloat = 20.0,
+    decoder: Decoder = "pillow",
 ) -> Dataset:
     """Image files in uncompressed tar files (shards), uint8 (N, channels, height, width).
 
@@ -57,7 +59,10 @@ def webdataset(
         memory: megabytes up to which all decoded images are held in memory; beyond, batches are read when needed.
         cache: folder for decoded images and the index, which later runs read; auto for the user's own, off for none.
         cache_limit: gigabytes that they may take; beyond, images are decoded in every epoch.
+        decoder: who decodes JPEG files: pillow, simplejpeg (the same pixels, sooner; `pip install clfkit[jpeg]`) or
+            torchvision, where its decoders load.
     """
+    jpeg_decoder(decoder)  # told before the shards are read
     folder = Path(root)
     if not folder.is_dir():
         raise DataError(f"data.root: {root} is not a folder")
@@ -70,7 +75,7 @@ def webdataset(
     of_sample = None if parts is None else part_codes(parts)[index.shard]
     classes, labels, given = label_samples(_classes(folder, index), of_sample, f"data.root: {root}")
     height, width = (size, size) if isinstance(size, int) else size
-    image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize)
+    image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize, decoder=decoder)
     kept_in = CacheFolder.of(cache, cache_limit, folder, f"shards {shards}", image_format)
     inputs = load_images(ShardImages.of(paths, index, image_format), memory, kept_in)
     return Dataset(inputs, labels, classes, "image", ids=index.ids, given=given, image=image_format)
