@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clfkit.components import engines, losses, models, optimizers
+from clfkit.components import augmentations, engines, losses, mixings, models, optimizers
 from clfkit.data.bundle import ClassMap, DataSpec, Split
 from clfkit.engines.base import Engine, EngineSetup
 from clfkit.registry import Component
@@ -25,6 +25,8 @@ CASES: dict[str, dict[str, Any]] = {
     "momentum_and_average": {"optimizer": {"name": "sgd", "momentum": 0.9}, "ema": 0.9, "clip_norm": 0.1},
     "adam_and_pieces": {"optimizer": "adam", "accumulate": 4},
     "cnn_in_pieces": {"model": CNN, "accumulate": 2},
+    "mixed": {"mix": {"name": "mixup", "alpha": 1.0}, "loss": {"name": "focal", "class_weights": {"a": 5.0}}},
+    "cnn_mixed_in_pieces": {"model": CNN, "mix": "cutmix", "augment": ("shift",), "accumulate": 2},
 }
 
 
@@ -44,7 +46,8 @@ def make_engine(case: str, world: World) -> Engine:
         train = dataclasses.replace(train, inputs=rng.integers(0, 256, (SAMPLES, *shape)).astype(np.uint8))
         spec = spec.model_copy(update={"mean": (128.0,), "std": (64.0,)})
     options = {"model": {"name": "mlp", "hidden": (6,)}, "loss": "cross_entropy", "optimizer": "sgd", **CASES[case]}
-    parsers = {"model": models, "loss": losses, "optimizer": optimizers}
+    options["augment"] = tuple(map(augmentations.parse, options.get("augment", ())))
+    parsers = {"model": models, "loss": losses, "optimizer": optimizers, "mix": mixings}
     parsed = {name: parsers[name].parse(value) if name in parsers else value for name, value in options.items()}
     setup = EngineSetup(
         spec=spec, train=train, class_counts=train.counts(3), seed=11, batch_size=9, device="cpu", threads=1,
@@ -58,9 +61,11 @@ def results(case: str, world: World) -> dict[str, np.ndarray[Any, Any]]:
     """Everything that a training of two epochs gives: weights, totals, scores, probabilities."""
     engine = make_engine(case, world)
     train = engine._setup.train  # type: ignore[attr-defined]
-    batches = BATCHES if case != "cnn" and case != "cnn_in_pieces" else BATCHES[:4]
+    batches = BATCHES[:4] if "cnn" in case else BATCHES
     with engine.at_work():
-        totals = engine.read([engine.train_step(batch, 0.05, step) for step, batch in enumerate(batches)])
+        totals = engine.read(
+            [engine.train_step(batch, 0.05, step, epoch_key=step // 5) for step, batch in enumerate(batches)]
+        )
         probabilities, scores = engine.evaluate(train)
         found = {**engine.model_state(), **engine.optimizer_state(), "probabilities": probabilities}
         found |= {f"train/{name}": array for name, array in totals.arrays().items()}
