@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from clfkit.classifier import load
 from clfkit.config import ExperimentConfig
 from clfkit.errors import CheckpointError, Interrupted, RunError, UsageError
 from clfkit.experiment import resume_run
@@ -374,6 +376,28 @@ def test_force_goes_on_with_changed_options(laboratory: Any, stopped: RunDirecto
     assert stopped.status()["status"] == "finished"
     assert len(stopped.history()) == changed.train.epochs
     assert len(stopped.step_losses()) == stopped.checkpoint("last").state.step
+
+
+@pytest.mark.parametrize(
+    "changes", [{"data.memory": 64}, {"data.cache": "off"}, {"data.cache_limit": 1.0}, {"train.workers": 0}], ids=str
+)
+def test_where_images_are_kept_is_free(laboratory: Any, changes: dict[str, Any]) -> None:
+    """Pixels are the same, so a run goes on without --force, and what is scored then is its own result."""
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        (laboratory.folder / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+            pixels.save(laboratory.folder / "photos" / name / f"{number}.png")
+    data = {"name": "image_folder", "root": str(laboratory.folder / "photos"), "size": 8}
+    photos = {"data": data, "train.batch_size": 8, "train.epochs": 2}
+    with pytest.raises(Interrupted):
+        laboratory.run(laboratory.config("blobs", photos), StopAt(5), "stopped")
+    run = RunDirectory(laboratory.out / "tiny" / "stopped")
+    resume_run(run, Quiet(), laboratory.config("blobs", {**photos, **changes}))
+    assert_equal(run, laboratory.run(laboratory.config("blobs", photos)))
+    back = [f"{key}={value}" for key, value in {"data.memory": 32, "data.cache": "auto", "train.workers": 1}.items()]
+    assert load(run.path).with_overrides(back).publishes
 
 
 def test_another_batch_size_is_refused_even_with_force(laboratory: Any, stopped: RunDirectory) -> None:

@@ -35,8 +35,12 @@ def _folder_name(name: str) -> str:
 
 
 SNAPSHOT_OPTIONS = ("train.snapshots", "train.snapshots.every", "train.snapshots.last")
-FREE_OPTIONS = ("data.root", "data.download", "train.log_every", *SNAPSHOT_OPTIONS)
-"""Options that no result depends on: what is printed or kept, and where samples are (their fingerprint tells which)."""
+STORAGE_OPTIONS = ("data.root", "data.download", "data.memory", "data.cache", "data.cache_limit", "train.workers")
+FREE_OPTIONS = (*STORAGE_OPTIONS, "train.log_every", *SNAPSHOT_OPTIONS)
+"""Options that no result depends on: what is printed or kept, and where samples are and when they are read.
+
+Their fingerprint tells which samples they are. A decoder is none of these: each makes slightly other pixels.
+"""
 
 TORCH_ONLY = ("channels_last", "resident", "workers")
 """Options under `train` that tell torch how samples reach the device."""
