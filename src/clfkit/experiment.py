@@ -9,6 +9,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from clfkit.batch_size import prepared
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
@@ -21,6 +23,7 @@ from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
+from clfkit.metrics import unbalanced
 from clfkit.plots import NothingToDraw, draw_all, suitable
 from clfkit.preparation import memory_errors, read_data
 from clfkit.reporting import Audience, heard_by
@@ -247,9 +250,9 @@ class _Session:
         decisions = {"engine": self.config.engine.name, **engine.decisions}
         decided = ", ".join(f"{key} {value}" for key, value in decisions.items())
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
-        largest, smallest = max(self.memory.class_counts), min(self.memory.class_counts)
-        if largest >= 2 * smallest:
-            sizes = f"{largest:,} train samples in the largest, {smallest:,} in the smallest"
+        counts = np.array(self.memory.class_counts)
+        if unbalanced(counts):
+            sizes = f"{counts.max():,} train samples in the largest, {counts.min():,} in the smallest"
             self.listener.say(f"classes are unbalanced: {sizes}")
         self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters")
         self.listener.say(decided)

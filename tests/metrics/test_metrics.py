@@ -215,10 +215,15 @@ def test_classes_of_one_size_stay_together_and_larger_ones_come_first(counts: li
         assert [parts.count(third) for third in range(3)] == [len(counts) // 3] * 3
 
 
-@pytest.mark.parametrize("counts", [None, [5, 5, 5], [5, 6, 5]])
+@pytest.mark.parametrize("counts", [None, [5, 5, 5], [5, 6, 5], [174, 183, 180], [10, 19, 10]])
 def test_balanced_classes_have_no_tail(counts: list[int] | None) -> None:
     found = score(certain([0, 1, 2], [0, 1, 2], 3, counts))
     assert all(math.isnan(found[name]) for name in THIRDS)
+
+
+def test_classes_are_unbalanced_from_twice_the_samples_on() -> None:
+    found = score(certain([0, 1, 2], [0, 1, 2], 3, [10, 20, 11]))
+    assert [found[name] for name in THIRDS] == [1.0, 1.0, 1.0]
 
 
 def test_a_third_without_samples_is_undefined() -> None:

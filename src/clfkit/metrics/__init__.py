@@ -54,6 +54,11 @@ class Predictions:
         return per_class(right, np.bincount(self.labels, minlength=k), np.bincount(self.predicted, minlength=k))
 
 
+def unbalanced(counts: IndexArray) -> bool:
+    """Whether the largest class has at least twice the samples of the smallest, by the (K,) samples of each."""
+    return bool(counts.max() >= 2 * counts.min())
+
+
 class PerClass(NamedTuple):
     """Four arrays of shape (K,), one entry for each class; NaN stands for undefined."""
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from clfkit.components import metrics
 from clfkit.data.bundle import IndexArray
-from clfkit.metrics import Predictions
+from clfkit.metrics import Predictions, unbalanced
 
 
 @metrics.register("head_accuracy")
 def head_accuracy(predictions: Predictions) -> float:
     """Accuracy on samples of the third of classes with the most train samples.
 
-    NaN where the train split is balanced (counts differ by one at most) or unknown, and without such samples.
+    NaN where no class has twice the train samples of another or they are unknown, and without such samples.
     """
     return _accuracy_of(predictions, 0)
 
@@ -43,7 +43,7 @@ def thirds(counts: IndexArray) -> IndexArray:
 
 def _accuracy_of(predictions: Predictions, third: int) -> float:
     counts = predictions.train_counts
-    if counts is None or np.ptp(counts) <= 1:
+    if counts is None or not unbalanced(counts):
         return float("nan")
     chosen = thirds(counts)[predictions.labels] == third
     right = predictions.predicted[chosen] == predictions.labels[chosen]
