@@ -12,10 +12,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import clfkit
 from clfkit.classifier import prediction_setup
-from clfkit.ensembles.joining import Joined, join_weights
+from clfkit.data.loading import load_bundle
+from clfkit.ensembles.joining import Joined, join_probabilities, join_weights
 from clfkit.ensembles.members import find_members
 from clfkit.ensembles.weights import mean_of
-from clfkit.errors import UsageError
+from clfkit.errors import ConfigError, UsageError
 from clfkit.run import RunDirectory
 
 FIXED = {"data.seed": 5, "train.epochs": 2}
@@ -30,8 +31,8 @@ def trained(laboratory: Any, base: str = "blobs", **changes: Any) -> RunDirector
     return run
 
 
-def join(laboratory: Any, *runs: object) -> Joined:
-    return join_weights(find_members([str(run) for run in runs], Path()), laboratory.out, None, None)
+def join(laboratory: Any, *runs: object, name: str | None = None) -> Joined:
+    return join_weights(find_members([str(run) for run in runs], Path()), laboratory.out, name, None)
 
 
 @pytest.mark.parametrize("engine", ["torch", "scratch"])
@@ -103,11 +104,14 @@ def test_runs_from_different_starts_are_refused(laboratory: Any) -> None:
         join(laboratory, *runs)
 
 
-def test_runs_from_one_start_join_where_valid_does_not_fall(laboratory: Any) -> None:
+def test_runs_from_one_start_join_where_valid_does_not_fall(laboratory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two trainings of one seed that differ a little; a third from elsewhere is left out."""
     near = [trained(laboratory, **{**SETTLED, "train.optimizer.lr": lr}).path for lr in (0.01, 0.011)]
     far = trained(laboratory, **{**SETTLED, "seed": 2}).path
+    read: list[object] = []
+    monkeypatch.setattr("clfkit.classifier.load_bundle", lambda *given: read.append(given) or load_bundle(*given))
     joined = join(laboratory, *near, far)
+    assert len(read) == 1, "the data are read once, not once a member"
     assert joined.left_out == (str(far),)
     best = max(scores["valid"]["accuracy"] for scores in joined.members.values())
     assert joined.scores["valid"]["accuracy"] >= best
@@ -119,6 +123,19 @@ def test_other_architectures_and_splits_are_refused(laboratory: Any) -> None:
         join(laboratory, *runs)
     with pytest.raises(UsageError, match=r"--set data\.seed"):
         join(laboratory, runs[0], trained(laboratory, **{"data.seed": 6}).path)
+
+
+def test_a_name_that_is_no_folder_is_refused_before_anything_is_scored(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(laboratory, **{"train.snapshots": {}})
+    long = trained(laboratory, name="n" * 95, **{"train.snapshots": {}})
+    monkeypatch.setattr("clfkit.classifier.load_bundle", None)  # no data is read
+    for path, name in ((run.path, "../../evil"), (long.path, None)):
+        with pytest.raises(ConfigError, match="--name: name: names a folder"):
+            join(laboratory, path, name=name)
+        with pytest.raises(ConfigError, match="--name: name: names a folder"):
+            join_probabilities(find_members([str(path)], Path()), laboratory.out, name, None)
 
 
 def test_without_a_valid_split_nothing_can_be_chosen(laboratory: Any) -> None:

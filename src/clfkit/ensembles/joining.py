@@ -10,6 +10,7 @@ from typing import Any
 
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
+from clfkit.config import config_from_plain
 from clfkit.data.bundle import DataBundle, Part
 from clfkit.ensembles.members import Member, unlike_split
 from clfkit.ensembles.probabilities import as_checkpoint
@@ -44,11 +45,12 @@ def join_probabilities(
     """Average the probabilities of the members, score each and the whole on valid and test, keep it as a run.
 
     Raises UsageError for members that were trained with different splits; with `force` they are joined, unscored.
+    ConfigError for a name that is no folder's.
     """
+    chosen = _name(members, name, "-ensemble")
     reason = unlike_split(members)
     if reason is not None and not force:
         raise UsageError(f"{reason}; --force joins them without a score")
-    chosen = name or f"{members[0].classifier.config.name}-ensemble"
     return keep(as_checkpoint(members, chosen, honest=reason is None), members, out, run_id, reason)
 
 
@@ -56,8 +58,10 @@ def join_weights(members: Sequence[Member], out: Path, name: str | None, run_id:
     """Average the weights: of one run's snapshots all, of several runs those that go together (`greedy_soup`).
 
     Raises UsageError for members that were trained with different splits, since data are needed to choose and to
-    measure statistics of batch norm, and for those whose weights cannot be averaged.
+    measure statistics of batch norm, and for those whose weights cannot be averaged. ConfigError for a name that is no
+    folder's.
     """
+    chosen = _name(members, name, "-average")
     reason = unlike_split(members)
     if reason is not None:
         raise UsageError(reason)
@@ -66,9 +70,16 @@ def join_weights(members: Sequence[Member], out: Path, name: str | None, run_id:
         checkpoint, used = average_of_snapshots(members), list(members)
     else:
         checkpoint, used = greedy_soup(members)
-    config = checkpoint.config.model_copy(update={"name": name or f"{checkpoint.config.name}-average"})
+    config = checkpoint.config.model_copy(update={"name": chosen})
     joined = keep(dataclasses.replace(checkpoint, config=config), members, out, run_id)
     return dataclasses.replace(joined, left_out=tuple(each.name for each in members if each not in used))
+
+
+def _name(members: Sequence[Member], name: str | None, suffix: str) -> str:
+    """The name of the whole, by default the first member's and a suffix. Raises ConfigError if it names no folder."""
+    first = members[0].classifier.config
+    chosen = name or f"{first.name}{suffix}"
+    return config_from_plain({**first.plain(), "name": chosen}, "--name").name
 
 
 def keep(

@@ -10,6 +10,7 @@ import numpy as np
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier, device_here, prediction_setup
 from clfkit.data.batches import Batches
+from clfkit.data.bundle import Split
 from clfkit.engines.base import Arrays
 from clfkit.ensembles.members import Member
 from clfkit.errors import UsageError
@@ -36,12 +37,12 @@ def greedy_soup(members: Sequence[Member]) -> tuple[Checkpoint, list[Member]]:
     valid = members[0].classifier.bundle.valid
     if not len(valid):
         raise UsageError("--average weights of several runs is chosen on the valid split, and there is none")
-    accuracy = {member.name: _accuracy(member.classifier) for member in members}
+    accuracy = {member.name: _accuracy(member.classifier, valid) for member in members}
     best, *others = sorted(members, key=lambda member: -accuracy[member.name])
     soup, joined, reached = best.classifier.checkpoint, [best], accuracy[best.name]
     for member in others:
         tried = _averaged([*joined, member])
-        trial = _accuracy(Classifier(tried, tried.config), members[0].classifier)
+        trial = _accuracy(Classifier(tried, tried.config), valid)
         if trial >= reached:
             soup, joined, reached = tried, [*joined, member], trial
     if len(joined) == 1:
@@ -52,8 +53,8 @@ def greedy_soup(members: Sequence[Member]) -> tuple[Checkpoint, list[Member]]:
     return soup, joined
 
 
-def _accuracy(classifier: Classifier, data: Classifier | None = None) -> float:
-    return classifier.engine.score((data or classifier).bundle.valid).accuracy
+def _accuracy(classifier: Classifier, valid: Split) -> float:
+    return classifier.engine.score(valid).accuracy
 
 
 def _averaged(members: Sequence[Member]) -> Checkpoint:
