@@ -15,6 +15,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from torch.export.passes import move_to_device_pass
 
 import clfkit
 from clfkit.data.files import read_samples
@@ -80,6 +81,13 @@ def test_a_program_of_torch_gives_the_same_bits(cli, trained_digits: Path) -> No
     images = np.asarray(classifier.bundle.test.inputs)
     for some in (images[:32], images[:1], images[:7]):
         assert_array_equal(answer(some), classifier.predict_proba(some))
+
+
+def test_a_program_goes_to_another_device(cli, trained_digits: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.pt2"
+    assert cli("export", trained_digits, "--output", path).code == 0
+    moved = move_to_device_pass(torch.export.load(path), "meta").module()
+    assert moved(torch.zeros(5, 1, 8, 8, dtype=torch.uint8, device="meta")).shape == (5, 10)
 
 
 def test_what_a_pickle_would_be_is_noticed(tmp_path: Path) -> None:
