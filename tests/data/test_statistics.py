@@ -31,6 +31,13 @@ def test_levels_of_colour_images() -> None:
     assert np.array_equal(levels_of(images), expected)
 
 
+def test_levels_of_many_large_images_come_from_some_of_their_rows() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 1250, 1000), dtype=np.uint8)
+    levels = levels_of(images)
+    assert levels.sum() == 40 * 313 * 1000
+    assert np.array_equal(levels[0], np.bincount(images[:, :, ::4].ravel(), minlength=256))
+
+
 def test_only_constant_features_and_channels_get_deviation_one() -> None:
     values = np.array([[0.1, 1e-12, 1.7e9], [0.1, 3e-12, 1.7e9 + 2], [0.1, 2e-12, 1.7e9 + 1]])
     mean, std = measure(values, ("a", "b", "c"))

@@ -117,7 +117,8 @@ class Feed:
             return self._normalized(self._inputs, indices, key), self._labels
         at = torch.from_numpy(indices).to(self._device)
         if isinstance(self._inputs, Tensor):
-            return self._normalized(self._inputs[at], indices, key), self._labels[at]
+            chosen = self._inputs.index_select(0, at)  # copies whole samples; by brackets it would go number by number
+            return self._normalized(chosen, indices, key), self._labels[at]
         samples = torch.from_numpy(np.ascontiguousarray(self._inputs[indices])).to(self._device)
         return self._normalized(samples, indices, key), self._labels[at]
 
