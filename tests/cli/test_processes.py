@@ -178,6 +178,38 @@ def test_processes_beside_torchrun_must_agree(monkeypatch: pytest.MonkeyPatch) -
         processes.join(2)
 
 
+def test_one_of_torchrun_is_as_none(monkeypatch: pytest.MonkeyPatch, exact: Path) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "an agent of one process")
+    assert processes.to_start(2) and processes.first_of_torchrun()
+    told = exact.with_name("told.py")
+    told.write_text("import os\nassert not [name for name in os.environ if name.startswith('TORCHELASTIC_')]")
+    assert processes.start(["validate", str(exact), "--plugin", str(told)], 2) == 0
+
+
+def test_a_process_that_fails_after_the_first_has_ended_is_told(
+    exact: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = exact.with_name("fails.py")
+    plugin.write_text("import os\nif os.environ['RANK'] == '1': os._exit(3)")
+    assert processes.start(["validate", str(exact), "--plugin", str(plugin)], 2) == 1
+    assert capsys.readouterr().err == "clfkit: process 1 of 2 ended with exit code 3; see `clfkit runs`\n"
+
+
+def test_the_working_directory_gives_no_modules(exact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "yaml.py").write_text("open('executed', 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert processes.start(["validate", str(exact)], 2) == 0
+    assert not Path("executed").exists()
+
+
+def test_a_closed_standard_input_is_no_terminal(exact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    assert processes.start(["validate", str(exact)], 2) == 0
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
 def test_one_process_is_no_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert processes.join(None).size == 1

@@ -58,7 +58,7 @@ def _several() -> bool:
 
 def to_start(processes: int | None) -> bool:
     """Whether this process is to start those that train, and to train nothing itself."""
-    return processes is not None and processes > 1 and "WORLD_SIZE" not in os.environ
+    return processes is not None and processes > 1 and not _several()
 
 
 def start(arguments: Sequence[str], processes: int) -> int:
@@ -67,28 +67,34 @@ def start(arguments: Sequence[str], processes: int) -> int:
     Signals go on to the children, which agree on the step they stop at. When one child fails, the others get a moment
     to end by themselves, and are ended then. On Linux they also end when this process does.
     """
-    place = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    # What torchrun tells one process of its own agent would mislead several.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("TORCHELASTIC_")}
+    place = {**inherited, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     place |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
     loopback = next((name for _, name in socket.if_nameindex() if name in LOOPBACK), None)
     if loopback:  # the machine's own name may lead nowhere
         place.setdefault("GLOO_SOCKET_IFNAME", loopback)
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "clfkit", *arguments],
-            env={**place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-        )
-        for rank in range(processes)
-    ]
+    # `-m` would put the working directory before all that is installed, whatever lies in it.
+    safe = [] if os.path.realpath(sys.path[0]) == os.path.realpath(os.curdir) else ["-P"]
+    children: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for child in children:
             child.send_signal(number)
 
-    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on)}
-    # A terminal sends Ctrl-C to the children itself; twice would stop them at once.
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN if sys.stdin.isatty() else pass_on)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        for rank in range(processes):
+            child = subprocess.Popen(
+                [sys.executable, *safe, "-m", "clfkit", *arguments],
+                env={**place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+            children.append(child)
+        signal.signal(signal.SIGTERM, pass_on)
+        # A terminal sends Ctrl-C to the children itself; twice would stop them at once. A closed stdin is None.
+        at_terminal = sys.stdin is not None and sys.stdin.isatty()
+        signal.signal(signal.SIGINT, signal.SIG_IGN if at_terminal else pass_on)
         _wait(children)
     finally:
         for number, handler in before.items():
@@ -113,8 +119,8 @@ def _verdict(codes: Sequence[int]) -> int:
     if codes[0] > 0 or not any(codes):
         return codes[0]
     rank = next(rank for rank, code in enumerate(codes) if code)
-    if codes[0] < 0:
-        complain(f"clfkit: process {rank} of {len(codes)} was ended by signal {-codes[rank]}; see `clfkit runs`")
+    how = f"was ended by signal {-codes[rank]}" if codes[rank] < 0 else f"ended with exit code {codes[rank]}"
+    complain(f"clfkit: process {rank} of {len(codes)} {how}; see `clfkit runs`")
     return 1
 
 
