@@ -83,18 +83,27 @@ class Kill(Quiet):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("stop", [6, 10, 13, 16])
-@pytest.mark.parametrize("checkpoint", [{"steps": 4}, {"epochs": 3}], ids=["steps", "epochs"])
-def test_none_is_lost_or_doubled_by_a_kill(laboratory: Any, stop: int, checkpoint: dict[str, int]) -> None:
+KILLS = [({"steps": 4}, stop) for stop in (6, 10, 13, 16)]
+KILLS += [({"epochs": 1}, stop) for stop in (6, 10)] + [({"epochs": 2}, stop) for stop in (13, 16)]
+KILLS += [({"epochs": 3}, stop) for stop in (16, 20)]
+
+
+@pytest.mark.parametrize(("checkpoint", "stop"), KILLS, ids=str)
+def test_none_is_lost_or_doubled_by_a_kill(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch, checkpoint: dict[str, int], stop: int
+) -> None:
     """The process ends without writing anything more, so that training goes on from an older checkpoint."""
+    monkeypatch.setattr("clfkit.memory.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     config = laboratory.config("blobs", {"train.snapshots": {"last": 3}, "train.checkpoint_every": checkpoint})
     whole, run = laboratory.run(config), RunDirectory.create(laboratory.out, config, "killed")
     child = os.fork()
     if not child:
-        run_experiment(run, config, Kill(stop))
-    os.waitpid(child, 0)
-    if run.checkpoint_path("last") is None:  # nothing to go on from
-        return
+        try:
+            run_experiment(run, config, Kill(stop))
+        finally:  # whatever happens, the child runs no other test
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert 0 < run.checkpoint("last").state.step < stop
     resume_run(run, Quiet())
     assert kept(run) == [2, 3, 4]
     assert contents(run) == contents(whole)
