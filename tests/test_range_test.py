@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from clfkit.augmentations import Augmenter
+from clfkit.planning import make_plan
 from clfkit.range_test import HIGHEST, LOWEST, QUIET, STEPS, find_rate, judge
 
 RATES = np.geomspace(LOWEST, HIGHEST, STEPS)
@@ -47,6 +49,32 @@ def test_an_explosion_does_not_reach_back() -> None:
     exploded = judge(RATES[:145], np.concatenate([falling, np.full(5, 1e30)]), 0.1)
     assert exploded.suggestion is not None
     assert RATES[100] < exploded.suggestion < RATES[139]
+
+
+@pytest.mark.parametrize("sampling", ["natural", "balanced"])
+def test_looks_of_samples_are_those_of_training(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch, sampling: str
+) -> None:
+    """So they are in a plan."""
+    changes = {"train.augment": ["shift"], "train.sampling": sampling, "train.epochs": 2}
+    config = laboratory.config("digits", changes)
+    looks: list[tuple[int, bytes]] = []
+    call = Augmenter.__call__
+
+    def noted(self: Augmenter, images: Any, key: int, samples: Any) -> Any:
+        looks.append((key, samples.tobytes()))
+        return call(self, images, key, samples)
+
+    monkeypatch.setattr(Augmenter, "__call__", noted)
+    laboratory.run(config)
+    training = looks.copy()
+    looks.clear()
+    find_rate(config)
+    assert looks[: len(training)] == training
+    looks.clear()
+    monkeypatch.setattr("clfkit.planning.SECONDS", 0.1)
+    make_plan(config)
+    assert len(set(looks) - set(training)) == 1, "but the step whose memory is measured"
 
 
 @pytest.mark.parametrize("engine", ["torch", "scratch"])

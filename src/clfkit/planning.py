@@ -174,8 +174,9 @@ def _seconds_of_score(parts: Parts, split: Split) -> float:
 def _phases(parts: Parts) -> dict[str, float]:
     """The share of each phase of a step."""
     clocks = Clocks(parts.engine)
-    for _, indices in islice(parts.batches.epoch(0), PROFILED):
-        parts.engine.train_step(indices, parts.rate, rng.key(parts.config.seed, "plan"))
+    for position, indices in islice(parts.batches.epoch(0), PROFILED):
+        key = rng.key(parts.config.seed, "plan", position)
+        parts.engine.train_step(indices, parts.rate, key, parts.batches.look(0, position))
     rows = clocks.phases()
     whole = sum(row.seconds for row in rows)
     return {row.part: row.seconds / whole for row in rows}

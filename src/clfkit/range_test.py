@@ -58,9 +58,8 @@ def find_rate(config: ExperimentConfig, on_step: Callable[[int], None] = lambda 
     rates = np.geomspace(LOWEST, HIGHEST, STEPS)
     losses: list[float] = []
     with memory_errors(), parts.engine.at_work():
-        for step, (epoch, indices) in zip(range(STEPS), _endless(parts), strict=False):
-            keys = rng.key(config.seed, "step", step), rng.key(config.seed, "epoch", epoch)
-            result = parts.engine.train_step(indices, float(rates[step]), *keys)
+        for step, (look, indices) in zip(range(STEPS), _endless(parts), strict=False):
+            result = parts.engine.train_step(indices, float(rates[step]), rng.key(config.seed, "step", step), look)
             loss = parts.engine.read([result]).mean_loss
             on_step(step + 1)
             if not np.isfinite(loss):
@@ -104,7 +103,8 @@ def _smooth(losses: Floats) -> Floats:
 
 
 def _endless(parts: Parts) -> Iterator[tuple[int, IndexArray]]:
-    """(epoch, indices) of batch after batch, epoch after epoch."""
+    """(key of their looks, indices) of batch after batch, epoch after epoch."""
     for epoch in count():
-        for indices in parts.engine.ahead(indices for _, indices in parts.batches.epoch(epoch)):
-            yield epoch, indices
+        batches = parts.engine.ahead(indices for _, indices in parts.batches.epoch(epoch))
+        for position, indices in enumerate(batches):
+            yield parts.batches.look(epoch, position), indices

@@ -131,14 +131,13 @@ class Trainer:
         """The rest of the current epoch: one optimizer step a batch, no waiting for results in between."""
         results: list[StepResult] = []
         step, stop = self.state.step, self._last_position
-        epoch_key = rng.key(self.seed, "epoch", self.state.epoch)
         self.engine.start_epoch(self.state.epoch + 1)
         lr = math.nan if self.state.position < stop else self._rate(step - 1)  # a smaller max_steps was forced
         batches = (indices for _, indices in self.batches.epoch(self.state.epoch, self.state.position, stop))
         for position, indices in enumerate(self.engine.ahead(batches), self.state.position):
             lr = self._rate(step)
-            look = rng.key(epoch_key, "batch", position) if self.batches.drawn else epoch_key  # drawn again: another
-            results.append(self.engine.train_step(indices, lr, rng.key(self.seed, "step", step), look))
+            keys = rng.key(self.seed, "step", step), self.batches.look(self.state.epoch, position)
+            results.append(self.engine.train_step(indices, lr, *keys))
             step += 1
             self.observer.on_step(step)
             last = position + 1 == stop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -62,6 +63,20 @@ class Batches:
         order = self.order(epoch)
         for position in range(start, self.per_epoch if stop is None else stop):
             yield position, order[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def look(self, epoch: int, position: int) -> int:
+        """The key that the samples of that batch are augmented and mixed with.
+
+        It is one of the epoch, in which each sample comes once; where samples are drawn, one of the batch, so that a
+        sample that comes again looks otherwise.
+        """
+        key = _epoch_key(self.seed, epoch)
+        return key if self.drawn is None else rng.key(key, "batch", position)
+
+
+@lru_cache(maxsize=1)  # asked for in every step, and a tenth of a tiny one
+def _epoch_key(seed: int, epoch: int) -> int:
+    return rng.key(seed, "epoch", epoch)
 
 
 def all_in_order(indices: IndexArray, samples: int) -> bool:

@@ -52,6 +52,27 @@ def test_columns_are_the_first_epochs(laboratory: Any) -> None:
         assert np.array_equal(found[:, 1 + epoch], expected(config, bundle, samples, epoch).numpy())
 
 
+def test_drawn_samples_are_those_of_their_batches(laboratory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every picture is one that a step of the run itself was given; samples that were not drawn have none."""
+    config = laboratory.config("digits", {**AUGMENT, "train.sampling": "balanced", "train.epochs": 2})
+    figure = sheet(config, samples=6, epochs=2)
+    given: list[bytes] = []
+    call = Augmenter.__call__
+
+    def noted(self: Augmenter, images: torch.Tensor, key: int, samples: npt.NDArray[np.int64]) -> torch.Tensor:
+        found: torch.Tensor = call(self, images, key, samples)
+        given.extend(found.float().round().clamp(0, 255).byte().numpy()[:, 0][at].tobytes() for at in range(len(found)))
+        return found
+
+    monkeypatch.setattr(Augmenter, "__call__", noted)
+    laboratory.run(config)
+    cells = [axes for at, axes in enumerate(figure.axes) if at % 3]
+    drawn = [axes for axes in cells if axes.images]
+    assert len(drawn) > 3
+    assert all(np.asarray(axes.images[0].get_array()).astype(np.uint8).tobytes() in given for axes in drawn)
+    assert all((axes.get_xlabel() == "not drawn") != bool(axes.images) for axes in cells)
+
+
 def test_mixed_samples_name_their_partners(laboratory: Any) -> None:
     config = laboratory.config("digits", {"train.mix": {"name": "mixup", "alpha": 1.0}})
     figure = sheet(config, samples=4, epochs=1)

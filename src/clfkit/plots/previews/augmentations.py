@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import PositiveInt
 
-from clfkit import rng
 from clfkit.augmentations import Augmenter
 from clfkit.components import previews
 from clfkit.config import ExperimentConfig
+from clfkit.data.batches import Batches
 from clfkit.data.bundle import DataBundle, DataSpec, IndexArray, Split
 from clfkit.mixings import Mixer
 from clfkit.plots import NothingToDraw
@@ -30,13 +30,15 @@ def augmentations(
     """A sheet of train samples, one a row: the original, then what each of the first epochs makes of it.
 
     They are the very pictures that training sees, before they are normalised, with `train.mix` mixed with the partners
-    that they then have. The samples are of different classes where possible; the choice is the same every time.
+    that they then have; with `train.sampling` what the first batch with the sample makes of it, and nothing where it is
+    not drawn. The samples are of different classes where possible; the choice is the same every time.
 
     Options:
         samples: rows of the sheet.
         epochs: columns beside the original.
 
-    Raises NothingToDraw for an experiment that neither augments nor mixes.
+    Raises NothingToDraw for an experiment that neither augments nor mixes; UsageError where samples are drawn in
+    batches of a size that is yet to be measured.
     """
     from matplotlib.figure import Figure
 
@@ -49,10 +51,18 @@ def augmentations(
     for axes, image, index in zip(grid[:, 0], train.inputs[chosen], chosen, strict=True):
         show_picture(axes, image)
         axes.set_ylabel(label(names[train.labels[index]], 18), rotation=0, ha="right", va="center", fontsize=8.5)
+    batches = _batches(config, train)
     for epoch in range(epochs):
-        images, captions = _seen(config, bundle.spec, train, chosen, epoch)
-        for axes, image, caption in zip(grid[:, 1 + epoch], images, captions, strict=True):
-            show_picture(axes, image)
+        order = batches.order(epoch)
+        for axes, index in zip(grid[:, 1 + epoch], chosen, strict=True):
+            places = np.flatnonzero(order == index)
+            caption = "not drawn"
+            if len(places):
+                look = batches.look(epoch, int(places[0]) // batches.batch_size)
+                image, caption = _seen(config, bundle.spec, train, index, look)
+                show_picture(axes, image)
+            else:
+                axes.set(xticks=[], yticks=[])
             axes.set_xlabel(caption, fontsize=6.5, labelpad=2)
     for axes in grid.ravel():
         axes.spines[:].set(visible=True, color="#cccccc", linewidth=0.6)
@@ -71,13 +81,19 @@ def _choice(labels: IndexArray, count: int) -> IndexArray:
     return np.concatenate([found, others[thinned(len(others), count - len(found))]]).astype(np.int64)
 
 
+def _batches(config: ExperimentConfig, train: Split) -> Batches:
+    """Those of training. Where each sample comes once an epoch, any size does: an epoch has one key then."""
+    options = config.train
+    size = "full" if options.sampling == "natural" else options.batch_size
+    return Batches.of(len(train), size, config.seed, options.sampling, train.labels)
+
+
 def _seen(
-    config: ExperimentConfig, spec: DataSpec, train: Split, samples: IndexArray, epoch: int
-) -> tuple[npt.NDArray[np.uint8], list[str]]:
-    """The samples in that epoch, pixels from 0 to 255, and what mixed ones bear."""
+    config: ExperimentConfig, spec: DataSpec, train: Split, index: int, key: int
+) -> tuple[npt.NDArray[np.uint8], str]:
+    """A sample as it looks with that key, pixels from 0 to 255, and what a mixed one bears."""
     import torch
 
-    key = rng.key(config.seed, "epoch", epoch)
     augment = Augmenter(config.train.augment, spec, "torch")
 
     def augmented(at: IndexArray) -> Tensor:
@@ -85,13 +101,12 @@ def _seen(
         found: Tensor = augment(pixels, key, at).float()
         return found
 
-    images, captions = augmented(samples), [""] * len(samples)
+    sample = np.array([index])
+    images, caption = augmented(sample), ""
     if config.train.mix:
         mixer = Mixer(config.train.mix, spec, len(train))
-        partners = mixer.partners(key, samples)
-        images, shares = mixer(images, augmented(partners), key, samples)
-        others = [label(spec.classes.names[index], 16) for index in train.labels[partners]]
-        captions = [
-            f"{percent(1 - share, 0)} {other}" if share < 1 else "" for share, other in zip(shares, others, strict=True)
-        ]
-    return images.round().clamp(0, 255).byte().numpy(), captions
+        partners = mixer.partners(key, sample)
+        images, shares = mixer(images, augmented(partners), key, sample)
+        if shares[0] < 1:
+            caption = f"{percent(1 - shares[0], 0)} {label(spec.classes.names[train.labels[partners[0]]], 16)}"
+    return images.round().clamp(0, 255).byte().numpy()[0], caption
