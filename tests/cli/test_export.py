@@ -121,7 +121,7 @@ def test_the_description_says_all_that_a_program_needs(cli, trained_digits: Path
     assert (about["file"], about["sha256"]) == ("a.pt2", hashlib.sha256(path.read_bytes()).hexdigest())
     assert about["input"] == {
         "name": "samples", "dtype": "uint8", "shape": ["batch", 1, 8, 8], "values": "pixels from 0 to 255, grey",
-        "image": {"height": 8, "width": 8, "channels": 1, "resize": "stretch"},
+        "image": {"height": 8, "width": 8, "channels": 1, "resize": "stretch", "decoder": "pillow"},
     }  # fmt: skip
     assert about["output"] == {"name": "probabilities", "dtype": "float32", "shape": ["batch", 10]}
     assert about["normalization"]["mean"] == list(spec.mean) and about["normalization"]["std"] == list(spec.std)
