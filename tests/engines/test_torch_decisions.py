@@ -17,7 +17,7 @@ from clfkit.components import engines, losses, models, optimizers
 from clfkit.data.bundle import ClassMap, DataSpec, Split
 from clfkit.data.loading import Selection
 from clfkit.engines.base import Engine, EngineSetup
-from clfkit.engines.pytorch.device import choose_precision
+from clfkit.engines.pytorch.device import choose_precision, default_generator
 from clfkit.errors import ModelError, UsageError
 from clfkit.registry import Component
 from import_probe import run_probed
@@ -114,6 +114,15 @@ def test_precision_follows_the_processor(able: dict[str, bool], expected: str, m
     vectors = dataclasses.replace(make_setup(precision="auto"))
     spec = vectors.spec.model_copy(update={"inputs": "vector", "shape": (4,)})
     assert choose_precision(dataclasses.replace(vectors, spec=spec), CPU) == "fp32"
+
+
+def test_the_generator_is_that_of_the_processs_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    generators = tuple(torch.Generator() for _ in range(3))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "default_generators", generators)
+    assert default_generator(torch.device("cuda")) is generators[2]
+    assert default_generator(torch.device("cuda", 0)) is generators[0]
+    assert default_generator(torch.device("cuda", 1)) is generators[1]
 
 
 def test_low_precision_learns_the_same_problem() -> None:

@@ -46,8 +46,8 @@ def make_deterministic() -> None:
 def default_generator(device: torch.device) -> torch.Generator:
     """The generator that torch's own layers (dropout and the like) draw from on this device."""
     if device.type == "cuda":
-        torch.cuda.current_device()  # makes the generators
-        return torch.cuda.default_generators[device.index or 0]
+        current = torch.cuda.current_device()  # makes the generators; one process of several has a GPU of its own
+        return torch.cuda.default_generators[current if device.index is None else device.index]
     if device.type == "mps":
         return torch.mps._get_default_mps_generator()
     return torch.default_generator
