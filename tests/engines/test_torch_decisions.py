@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from clfkit.components import engines, losses, models, optimizers
 from clfkit.data.bundle import ClassMap, DataSpec, Split
 from clfkit.data.loading import Selection
 from clfkit.engines.base import Engine, EngineSetup
-from clfkit.engines.pytorch.device import choose_precision, default_generator
+from clfkit.engines.pytorch.device import choose_device, choose_precision, default_generator
 from clfkit.errors import ModelError, UsageError
 from clfkit.registry import Component
+from clfkit.world import World
 from import_probe import run_probed
 
 SAMPLES, BATCH = 48, 16
@@ -123,6 +125,29 @@ def test_the_generator_is_that_of_the_processs_own_gpu(monkeypatch: pytest.Monke
     assert default_generator(torch.device("cuda")) is generators[2]
     assert default_generator(torch.device("cuda", 0)) is generators[0]
     assert default_generator(torch.device("cuda", 1)) is generators[1]
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "count"), [("a", ["a"], 1), ("a", ["b", "b"], 2), ("a", ["b"], None), ("", [""], None)]
+)
+def test_processes_do_not_share_a_gpu(
+    mine: str, others: list[str], count: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Several(World):
+        size = 1 + len(others)
+
+        def gather(self, array: Any) -> list[Any]:
+            return [array, *(np.frombuffer(other.encode(), np.uint8) for other in others)]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(mine))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=mine))
+    if count is None:
+        choose_device("cuda" if mine else "cpu", Several())
+    else:
+        with pytest.raises(UsageError, match=rf"^{Several.size} processes on {count} GPUs?: each needs one of its own"):
+            choose_device("auto", Several())
+    if mine:
+        assert choose_device("auto", World()).type == "cuda"
 
 
 def test_low_precision_learns_the_same_problem() -> None:

@@ -7,10 +7,12 @@ import os
 import sys
 from functools import cache
 
+import numpy as np
 import torch
 
 from clfkit.engines.base import EngineSetup
 from clfkit.errors import UsageError
+from clfkit.world import World
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # numbers of malloc.h
 
@@ -22,15 +24,32 @@ LARGE_EVALUATION = 4_000_000
 """The same for devices with thousands of cores."""
 
 
-def choose_device(wanted: str) -> torch.device:
-    """`auto` takes a GPU when there is one. Raises UsageError when the wanted device is absent."""
+def choose_device(wanted: str, world: World) -> torch.device:
+    """Together: `auto` takes a GPU when there is one.
+
+    Raises UsageError when the wanted device is absent, or one GPU would be that of several processes.
+    """
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         wanted = next(name for name in ("cuda", "mps", "cpu") if present[name])
     if not present[wanted]:
         there = ", ".join(name for name, found in present.items() if found)
         raise UsageError(f"train.device: {wanted!r} is not available here; this machine has: {there}")
-    return torch.device(wanted)
+    device = torch.device(wanted)
+    if world.size > 1:
+        _refuse_shared_gpu(device, world)
+    return device
+
+
+def _refuse_shared_gpu(device: torch.device, world: World) -> None:
+    """nccl takes each GPU once. Compared are their own names: a launcher may show each process another one as number 0."""
+    name = str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else ""
+    names = [each.tobytes() for each in world.gather(np.frombuffer(name.encode(), np.uint8)) if len(each)]
+    if len(set(names)) < len(names):
+        raise UsageError(
+            f"{len(names)} processes on {len(set(names))} GPU{'s' * (len(set(names)) > 1)}: each needs one of its own; "
+            "start as many processes as there are GPUs, or set train.device: cpu"
+        )
 
 
 def make_deterministic() -> None:

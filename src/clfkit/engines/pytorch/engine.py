@@ -47,7 +47,7 @@ class TorchEngine:
         if setup.deterministic:
             make_deterministic()
         self._setup = setup
-        self.device = choose_device(setup.device)
+        self.device = choose_device(setup.device, setup.world)
         precision = choose_precision(setup, self.device)
         self.loss = build_loss(setup.loss, setup.spec.classes, setup.class_counts)
         self.model = build_model(setup, self.loss.outputs, self.device)
