@@ -18,7 +18,7 @@ from clfkit.engines.pytorch.building import build_model
 from clfkit.engines.pytorch.engine import TorchEngine
 from clfkit.engines.pytorch.optimizing import parameter_groups
 from clfkit.engines.pytorch.state import from_arrays
-from clfkit.errors import CheckpointError, ModelError
+from clfkit.errors import CheckpointError, ModelError, UsageError
 from clfkit.vision import torchvision
 
 
@@ -100,6 +100,17 @@ def test_frozen_backbone_keeps_its_statistics_from_the_first_step_on() -> None:
     after = engine.model_state()
     same = {name for name in before if np.array_equal(before[name], after[name])}
     assert same == {name for name in before if name.startswith("backbone.")}
+
+
+@pytest.mark.parametrize(("unfreeze_at", "refused"), [(None, False), (2, True)])
+def test_lone_sample_is_refused_for_what_learns_later(unfreeze_at: int | None, refused: bool) -> None:
+    network = {"name": "custom_head", "backbone": {"name": "resnet_small", "channels": (2, 3, 4)}, "freeze": True}
+    setup = make_setup({**network, "unfreeze_at": unfreeze_at}, 1, 4, 4, batch_size=11)
+    if refused:
+        with pytest.raises(UsageError, match="leave one sample by itself, which this model cannot train on"):
+            TorchEngine(setup)
+    else:
+        TorchEngine(setup)
 
 
 # Weights from files

@@ -13,6 +13,7 @@ from clfkit.components import NoOptions, models
 from clfkit.engines.base import EngineSetup, lone_sample
 from clfkit.engines.pytorch.device import dtype_of, takes_channels_last
 from clfkit.errors import ModelError, UsageError
+from clfkit.models.fine_tuning import LearnsLater
 from clfkit.models.modules import as_modules
 from clfkit.models.plan import Plan
 from clfkit.models.trial import refusals, shape_of_outputs
@@ -20,6 +21,8 @@ from clfkit.options import Options
 from clfkit.registry import Component
 
 CPU = torch.device("cpu")
+ALL_LEARN = 2**31
+"""An epoch from which on every part learns that ever does."""
 
 
 def build_model(setup: EngineSetup, outputs: int, device: torch.device = CPU) -> nn.Module:
@@ -106,8 +109,11 @@ def refuse_lone_sample(setup: EngineSetup, samples: int, model: nn.Module) -> No
     if complaint is None:
         return
     lone = torch.zeros(1, *setup.spec.shape, dtype=dtype_of(setup), device=next(model.parameters()).device)
+    trial = copy.deepcopy(model).train()
+    if isinstance(trial, LearnsLater):
+        trial.start_epoch(ALL_LEARN)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
-            copy.deepcopy(model).train()(lone)
+            trial(lone)
         except ValueError as error:
             raise UsageError(f"{complaint} this model cannot train on: {error}") from None

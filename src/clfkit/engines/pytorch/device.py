@@ -42,7 +42,7 @@ def choose_device(wanted: str, world: World) -> torch.device:
 
 
 def _refuse_shared_gpu(device: torch.device, world: World) -> None:
-    """nccl takes each GPU once. Compared are their own names: a launcher may show each process another one as number 0."""
+    """nccl takes each GPU once. Compared are their own names: a launcher may show every process another as number 0."""
     name = str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else ""
     names = [each.tobytes() for each in world.gather(np.frombuffer(name.encode(), np.uint8)) if len(each)]
     if len(set(names)) < len(names):
