@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ from clfkit.vision import torchvision
 SPEC = DataSpec(inputs="image", shape=(3, 32, 32), mean=(0.0,) * 3, std=(1.0,) * 3, classes=ClassMap(names=("a", "b")))
 
 
-def load(path: Path) -> nn.Module:
-    component = backbones.parse({"name": "squeezenet1_1", "weights": str(path)})
+def load(path: Path | str, name: str = "squeezenet1_1") -> nn.Module:
+    component = backbones.parse({"name": name, "weights": str(path)})
     network: nn.Module = backbones.build(component, SPEC)
     return network
 
@@ -82,6 +84,66 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, write: Callable[[Any, Path], N
     with pytest.raises(ModelError, match=reason) as refused:
         load(tmp_path / f"weights{suffix}")
     assert not (tmp_path / "exploded").exists()
+    assert "\n" not in str(refused.value)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where torch keeps what it has downloaded; nothing is downloaded here."""
+
+    def refuse(url: str, *_: object, **__: object) -> None:
+        raise OSError(f"no way to {url}")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    checkpoints = tmp_path / "hub/checkpoints"
+    checkpoints.mkdir(parents=True)
+    return checkpoints
+
+
+def published(folder: Path, name: str) -> Path:
+    weights = torchvision().models.get_model_weights(name).DEFAULT
+    return folder / str(weights.url).rpartition("/")[2]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_nothing_in_torchs_own_folder_is_run(folder: Path, tmp_path: Path, zipped: bool) -> None:
+    bomb = {"features.0.weight": Bomb(tmp_path / "exploded")}
+    torch.save(bomb, published(folder, "squeezenet1_1"), _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ModelError, match=r"squeezenet1_1.*default.*more in it than tensors, and nothing of it is run"):
+        load("default")
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "zipped"), [("squeezenet1_1", False), ("googlenet", True), ("densenet121", True), ("mnasnet0_5", True)]
+)
+def test_published_weights_are_loaded(folder: Path, name: str, zipped: bool) -> None:
+    options = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}
+    whole = torchvision().models.get_model(name, weights=None, **options).state_dict()
+    given = copy(whole)
+    for key in whole:  # as the published DenseNets have them
+        given[re.sub(r"(norm|conv)([12])\.", r"\1.\2.", key) if "denselayer" in key else key] = given.pop(key)
+    torch.save(given, published(folder, name), _use_new_zipfile_serialization=zipped)
+    loaded = load("default", name).state_dict()
+    assert loaded and all(torch.equal(tensor, whole[key.removeprefix("body.")]) for key, tensor in loaded.items())
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read: no way to https://.*squeezenet1_1"),
+        (b"", "cannot be read: "),
+        ({}, "cannot be read: Error"),
+    ],
+)
+def test_published_weights_that_cannot_be_had_are_refused(folder: Path, content: Any, reason: str) -> None:
+    if isinstance(content, bytes):
+        published(folder, "squeezenet1_1").write_bytes(content)
+    elif content is not None:
+        torch.save(content, published(folder, "squeezenet1_1"))
+    with pytest.raises(ModelError, match=rf"squeezenet1_1.*{reason}") as refused:
+        load("default")
     assert "\n" not in str(refused.value)
 
 

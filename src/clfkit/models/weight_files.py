@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ TORCH = (".pth", ".pt")
 NESTS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs keep the state dict beside their own state."""
 
+OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 WRAPPED = "module."
 """What torch's DataParallel and DistributedDataParallel put before every name."""
 
@@ -47,6 +50,21 @@ def load_weights(network: nn.Module, path: Path, culprit: str, classifiers: tupl
     network.weights_note = path.name + (f", without its {' and '.join(left_out)}" if left_out else "")  # type: ignore[assignment]
 
 
+def load_published(network: nn.Module, weights: Any, culprit: str) -> None:
+    """Load the weights that torchvision publishes into a whole network, downloaded unless they lie in torch's folder.
+
+    weights: a member of one of torchvision's enums. Nothing in the file is run; a download must have the hash in its
+    name. `culprit` begins every message. Raises ModelError for a file that cannot be had or read.
+    """
+    import torch
+
+    with _readable(f"{culprit}: weights default ({weights.url}, kept in {torch.hub.get_dir()}/checkpoints)"):
+        state = weights.get_state_dict(check_hash=True, weights_only=True)
+        for name in list(state):  # in place, since `_metadata` of the mapping tells how old the file is
+            state[_modern(name)] = state.pop(name)
+        network.load_state_dict(state)
+
+
 def weights_notes(network: nn.Module) -> list[str]:
     """What was loaded into the parts of a network, and what was left out of it: one line a file."""
     return [module.weights_note for module in network.modules() if isinstance(vars(module).get("weights_note"), str)]  # type: ignore[misc]
@@ -64,10 +82,18 @@ def _fits(given: object, own: Tensor, name: str) -> bool:
 def _state_dict(path: Path, culprit: str) -> dict[str, Any]:
     if path.suffix != ".safetensors" and path.suffix not in TORCH:
         raise ModelError(f"{culprit}: only .safetensors, .pth and .pt files are read")
+    with _readable(culprit):
+        return _unwrapped(_read_torch(path, culprit) if path.suffix in TORCH else _read_safetensors(path), culprit)
+
+
+@contextmanager
+def _readable(culprit: str) -> Iterator[None]:
+    """Whatever is raised for a file that is absent, damaged or more than tensors, as ModelError."""
     try:
-        if path.suffix in TORCH:
-            return _unwrapped(_read_torch(path, culprit), culprit)
-        return _unwrapped(_read_safetensors(path), culprit)
+        yield
+    except UnpicklingError:
+        reason = "there is more in it than tensors, and nothing of it is run"
+        raise ModelError(f"{culprit} cannot be read: {reason}") from None
     except (RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{culprit} cannot be read: {_first_line(error)}") from None
 
@@ -86,14 +112,9 @@ def _read_torch(path: Path, culprit: str) -> object:
     """What torch.save wrote as a zip file, with nothing in it but tensors and plain values; they stay on the disk."""
     import torch
 
-    if not path.is_file() or zipfile.is_zipfile(path):
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except UnpicklingError:
-            raise ModelError(
-                f"{culprit} cannot be read: there is more in it than tensors, and nothing of it is run"
-            ) from None
-    raise ModelError(f"{culprit} cannot be read: not a zip file, as torch.save writes since torch 1.6")
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise ModelError(f"{culprit} cannot be read: not a zip file, as torch.save writes since torch 1.6")
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def _unwrapped(state: object, culprit: str) -> dict[str, Any]:
@@ -105,8 +126,13 @@ def _unwrapped(state: object, culprit: str) -> dict[str, Any]:
     if not isinstance(state, Mapping) or not state or not all(isinstance(name, str) for name in state):
         raise ModelError(f"{culprit} hold no state dict")
     if all(name.startswith(WRAPPED) for name in state):
-        return {name.removeprefix(WRAPPED): value for name, value in state.items()}
-    return dict(state)
+        state = {name.removeprefix(WRAPPED): value for name, value in state.items()}
+    return {_modern(name): value for name, value in state.items()}
+
+
+def _modern(name: str) -> str:
+    """The name that a tensor has today: those of the published DenseNets are older than torch's rule against dots."""
+    return OLD_DENSENET.sub(r"\1\2", name)
 
 
 def _first_line(error: BaseException) -> str:

@@ -85,3 +85,9 @@ def test_maps_are_what_the_classifier_gets(name: str, side: int, classifier: str
 def test_networks_of_one_size_say_it(name: str) -> None:
     with pytest.raises(ModelError, match=rf"{name}.*224 × 224 pixels only, not 32 × 48"):
         build(name, 3, 32, 48)
+
+
+def test_published_weights_of_another_size_say_it_before_they_are_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: pytest.fail("downloads"))
+    with torch.device("meta"), pytest.raises(ModelError, match=r"vit_h_14.*518 × 518 pixels only, not 224 × 224"):
+        build("vit_h_14", 3, 224, 224, weights="default")

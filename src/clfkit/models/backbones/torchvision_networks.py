@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clfkit.components import backbones
 from clfkit.data.bundle import DataSpec
 from clfkit.errors import ModelError
-from clfkit.models.weight_files import load_weights
+from clfkit.models.weight_files import load_published, load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +42,7 @@ CLASSIFIERS = ("avgpool", "flatten", "dropout", "fc", "classifier", "head", "hea
 AUXILIARY = ("aux1", "aux2", "AuxLogits")
 """Classifiers at half the way, which help nobody but the training of 2015."""
 
-WITH_AUXILIARY = {"googlenet": {"aux_logits": False, "init_weights": True}}
-WITH_AUXILIARY["inception_v3"] = WITH_AUXILIARY["googlenet"]
+WITH_AUXILIARY = ("googlenet", "inception_v3")
 SIDE = 224
 """Pixels of a side of images that networks take which divide them into patches of fixed number."""
 
@@ -72,21 +71,21 @@ def _backbone(name: str, spec: DataSpec, weights: str | None) -> nn.Module:
 
     from clfkit.vision import torchvision
 
-    options: dict[str, Any] = {} if weights == "default" else WITH_AUXILIARY.get(name, {})
-    try:
-        network = torchvision().models.get_model(name, weights="DEFAULT" if weights == "default" else None, **options)
-    except OSError as error:
-        raise ModelError(f"backbone {name!r}: its weights cannot be downloaded ({error})") from None
+    library = torchvision().models
+    default = library.get_model_weights(name).DEFAULT if weights == "default" else None
+    network: nn.Module = library.get_model(name, weights=None, **_options(name, default))
     transformer = name.startswith("vit_")
     if transformer or name == "maxvit_t":
         side = getattr(network, "image_size", SIDE)
         if spec.shape[1:] != (side, side):
             height, width = spec.shape[1:]
             raise ModelError(f"backbone {name!r}: takes images of {side} × {side} pixels only, not {height} × {width}")
+    if default is not None:
+        load_published(network, default, f"backbone {name!r}")
     if transformer:
         network.heads = nn.Identity()
     body: nn.Module = network if transformer else _before_the_classifier(network)
-    if weights and weights != "default":
+    if weights and default is None:
         load_weights(body, Path(weights), f"backbone {name!r}", (*CLASSIFIERS, *AUXILIARY))
 
     class Backbone(nn.Module):
@@ -99,6 +98,16 @@ def _backbone(name: str, spec: DataSpec, weights: str | None) -> nn.Module:
             return maps[:, :, None, None] if transformer else maps
 
     return Backbone()
+
+
+def _options(name: str, published: Any) -> dict[str, Any]:
+    """How a network is built for first weights that are drawn, or for those that torchvision publishes."""
+    options: dict[str, Any] = {}
+    if name in WITH_AUXILIARY:
+        options = {"aux_logits": published is not None, "init_weights": published is None}
+    elif name.startswith("vit_") and published is not None:
+        options["image_size"] = published.meta["min_size"][0]
+    return options
 
 
 def _before_the_classifier(network: nn.Module) -> nn.Module:
