@@ -14,7 +14,7 @@ from torch import nn
 from clfkit.components import backbones
 from clfkit.data.bundle import ClassMap, DataSpec
 from clfkit.errors import ModelError
-from clfkit.models.backbones.torchvision_networks import NAMES
+from clfkit.models.backbones.torchvision_networks import CLASSIFIERS, NAMES
 from clfkit.vision import torchvision
 
 TOKENS = [name for name in NAMES if name.startswith("vit_")]
@@ -78,6 +78,43 @@ def test_maps_are_what_the_classifier_gets(name: str, side: int, classifier: str
     with torch.no_grad():
         logits = getattr(theirs, classifier)(mine(images).mean((2, 3)))
         torch.testing.assert_close(logits, theirs(images))
+
+
+SMALL = {
+    "alexnet": 64, "convnext_tiny": 32, "densenet121": 32, "efficientnet_b0": 32, "googlenet": 32, "inception_v3": 80,
+    "maxvit_t": 224, "mnasnet0_5": 32, "mobilenet_v2": 32, "mobilenet_v3_small": 32, "regnet_y_400mf": 32,
+    "resnet18": 32, "shufflenet_v2_x0_5": 32, "squeezenet1_1": 32, "swin_v2_t": 32, "vgg11_bn": 32, "vit_b_32": 224,
+}  # fmt: skip
+"""A small network of each of torchvision's files, and the side of images for it."""
+
+
+@pytest.mark.usefixtures("without_draws")
+@pytest.mark.parametrize(("name", "side"), SMALL.items(), ids=SMALL)
+def test_nothing_is_lost_between_maps_and_classifier(name: str, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torchvision's own code hands to the first part behind the maps, averaged or not, from the same modules."""
+    caught: list[torch.Tensor] = []
+    make = torchvision().models.get_model
+    options = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    theirs = make(name, weights=None, **options)
+    monkeypatch.setattr(torchvision().models, "get_model", lambda *_, **__: theirs)
+    mine = build(name, 3, side, side).eval()
+    with torch.no_grad():
+        for key, parameter in mine.named_parameters():
+            parameter.fill_(key.endswith("weight")) if parameter.ndim == 1 else parameter.normal_(std=0.05)
+    for part in CLASSIFIERS:
+        if isinstance(behind := getattr(theirs, part, None), nn.Module):
+            behind.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0].clone()))
+    images = torch.rand(1, 3, side, side)
+    with torch.no_grad():
+        theirs.eval()(images)
+        maps = mine(images)
+    assert maps.std() > 0
+    torch.testing.assert_close(maps if caught[0].ndim == 4 else maps.mean((2, 3)), caught[0])
+
+
+def test_every_file_of_torchvision_is_looked_at() -> None:
+    files = [{torchvision().models.get_model_builder(name).__module__ for name in names} for names in (NAMES, SMALL)]
+    assert files[0] == files[1]
 
 
 @pytest.mark.usefixtures("without_draws")

@@ -85,6 +85,8 @@ def _backbone(name: str, spec: DataSpec, weights: str | None) -> nn.Module:
     if transformer:
         network.heads = nn.Identity()
     body: nn.Module = network if transformer else _before_the_classifier(network)
+    if name.startswith("densenet"):
+        body.add_module("relu", nn.ReLU(inplace=True))  # torchvision's stands in the network's own code
     if weights and default is None:
         load_weights(body, Path(weights), f"backbone {name!r}", (*CLASSIFIERS, *AUXILIARY))
 
