@@ -6,7 +6,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from clfkit.models.heads import cosine_classifier, pooling_layer
+from clfkit.models.heads import Pooling, cosine_classifier, pooling_layer
 
 
 @pytest.mark.parametrize("power", [1.0, 3.0, 7.5])
@@ -32,6 +32,22 @@ def test_generalised_mean_lies_between_average_and_maximum() -> None:
     assert_allclose(layer(maps).detach(), average, rtol=1e-5)
     layer.power.data.fill_(1000.0)
     assert_allclose(layer(maps).detach(), largest, rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["average", "max", "gem"])
+def test_each_cell_of_a_map_is_pooled_by_itself(kind: Pooling) -> None:
+    maps = torch.rand(2, 3, 6, 9)
+    maps[0, 0, :3, :3] = 0.0  # beside larger numbers in the same map
+    maps[0, 1, :2] = 1e-30
+    maps.requires_grad_()
+    pooled = pooling_layer(kind, 3)(maps)
+    assert pooled.shape == (2, 3, 3, 3)
+    for row in range(3):
+        for column in range(3):
+            cell = maps[:, :, 2 * row : 2 * row + 2, 3 * column : 3 * column + 3]
+            torch.testing.assert_close(pooled[:, :, row, column], pooling_layer(kind)(cell)[:, :, 0, 0])
+    pooled.sum().backward()
+    assert maps.grad is not None and torch.isfinite(maps.grad).all()
 
 
 @pytest.mark.parametrize("number", [0.0, -3.0, 1e-30, 1e20])

@@ -91,11 +91,11 @@ def test_cnn_is_as_deep_as_its_channels(depth: int) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("pooling", ["average", "max"])
-def test_custom_head_takes_images_of_any_size(side: tuple[int, int], pooling: str) -> None:
+@pytest.mark.parametrize(("pooling", "cells"), [("average", 1), ("max", 1), ("average", 3), ("gem", 2)])
+def test_custom_head_takes_images_of_any_size(side: tuple[int, int], pooling: str, cells: int) -> None:
     spec = make_spec(1, *side)
     backbone = {"name": "conv", "channels": (2, 3, 4)}
-    check(build("custom_head", spec, backbone=backbone, pooling=pooling, hidden=(5,), norm="layer"), spec)
+    check(build("custom_head", spec, backbone=backbone, pooling=pooling, cells=cells, hidden=(5,), norm="layer"), spec)
 
 
 @pytest.mark.parametrize("kind", ["conv", "resnet18", "mobilenet_v3_small"])

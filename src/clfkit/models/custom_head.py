@@ -38,6 +38,7 @@ def custom_head(
     backbone_lr: Annotated[PositiveFloat, LEARNS] = 1.0,
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0), LEARNS] = 1.0,
     pooling: Pooling = "average",
+    cells: Annotated[int, Field(ge=1, le=16)] = 1,
     hidden: tuple[PositiveInt, ...] = (),
     activation: Annotated[Activation, HIDDEN] = "relu",
     dropout: Fraction = 0.2,
@@ -46,7 +47,7 @@ def custom_head(
 ) -> nn.Module:
     """A named backbone and a dense head: pool → dropout → hidden layers → logits.
 
-    Images (N, C, H, W) → feature maps (N, F, h, w) → pooled (N, F) → logits (N, outputs).
+    Images (N, C, H, W) → feature maps (N, F, h, w) → pooled (N, F · cells²) → logits (N, outputs).
 
     Options:
         backbone: the network that makes feature maps (`clfkit list backbones`).
@@ -57,6 +58,8 @@ def custom_head(
         pooling: how each feature map becomes one number; gem is the generalised mean with a learnable power, between
             average and maximum, for maps that are not negative.
         hidden: widths of the head's hidden layers.
+        cells: parts along each side of a feature map that are pooled by themselves. 1 forgets where in the image a
+            feature was seen, which suits photos; more tell characters apart that have the same strokes.
         activation: applied after every hidden layer of the head.
         dropout: share of the head's inputs and hidden activations set to zero in training.
         norm: normalisation in the head's hidden layers.
@@ -68,17 +71,17 @@ def custom_head(
         raise ModelError("model.unfreeze_at: needs freeze: true; a backbone that is not frozen learns from epoch 1 on")
     with refusals(f"backbone {backbone.name!r}", spec):
         trunk: nn.Module = backbones.build(backbone, spec)
-        maps = _feature_maps(trunk, spec, backbone.name)
-    *inner, last = dense_layers(maps, hidden, outputs, activation, dropout, norm)
+        pooled = _feature_maps(trunk, spec, backbone.name) * cells**2
+    *inner, last = dense_layers(pooled, hidden, outputs, activation, dropout, norm)
     layers = as_modules(inner)
-    layers += [cosine_classifier((maps, *hidden)[-1], outputs)] if head == "cosine" else as_modules([last])
+    layers += [cosine_classifier((pooled, *hidden)[-1], outputs)] if head == "cosine" else as_modules([last])
 
     class CustomHead(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.frozen = freeze
             self.backbone = trunk.requires_grad_(not freeze or unfreeze_at is not None)
-            self.head = nn.Sequential(pooling_layer(pooling), nn.Flatten(), nn.Dropout(dropout), *layers)
+            self.head = nn.Sequential(pooling_layer(pooling, cells), nn.Flatten(), nn.Dropout(dropout), *layers)
 
         def train(self, mode: bool = True) -> CustomHead:
             super().train(mode)

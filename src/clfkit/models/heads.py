@@ -19,21 +19,25 @@ SMALLEST = 1e-6
 """What a number counts at least in a generalised mean, whose gradient is infinite at 0."""
 
 
-def pooling_layer(kind: Pooling) -> nn.Module:
-    """A module from feature maps (N, F, h, w) to (N, F, 1, 1)."""
+def pooling_layer(kind: Pooling, cells: int = 1) -> nn.Module:
+    """A module from feature maps (N, F, h, w) to (N, F, cells, cells), each cell of a map pooled by itself.
+
+    Cells are those of torch's adaptive pooling: of equal size to a pixel, overlapping where they do not divide a map.
+    """
     from torch import nn
 
     if kind == "gem":
-        return _generalised_mean()
-    return nn.AdaptiveAvgPool2d(1) if kind == "average" else nn.AdaptiveMaxPool2d(1)
+        return _generalised_mean(cells)
+    return nn.AdaptiveAvgPool2d(cells) if kind == "average" else nn.AdaptiveMaxPool2d(cells)
 
 
-def _generalised_mean() -> nn.Module:
+def _generalised_mean(cells: int) -> nn.Module:
     import torch
     from torch import nn
+    from torch.nn.functional import adaptive_avg_pool2d
 
     class GeneralisedMean(nn.Module):
-        """(mean of x^p)^(1/p) over each map, with one learnable p (Radenović, Tolias and Chum 2018).
+        """(mean of x^p)^(1/p) over each cell of each map, with one learnable p (Radenović, Tolias and Chum 2018).
 
         p = 1 is the average, and as p grows it becomes the maximum. Numbers below 1e-6 count as 1e-6. Each map is
         divided by its largest number meanwhile, so that no power overflows.
@@ -46,7 +50,11 @@ def _generalised_mean() -> nn.Module:
         def forward(self, maps: Tensor) -> Tensor:
             maps = maps.clamp(min=SMALLEST)
             largest = maps.detach().amax((2, 3), keepdim=True)
-            return largest * (maps / largest).pow(self.power).mean((2, 3), keepdim=True).pow(1 / self.power)
+            mean = adaptive_avg_pool2d((maps / largest).pow(self.power), cells)
+            mean = mean.clamp(
+                min=torch.finfo(mean.dtype).tiny
+            )  # a cell whose powers are all 0 beside its map's largest
+            return largest * mean.pow(1 / self.power)
 
     return GeneralisedMean()
 
