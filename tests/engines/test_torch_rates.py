@@ -36,10 +36,10 @@ def make_engine(optimizer: dict[str, Any], **changes: Any) -> TorchEngine:
 
 
 def factor_of(name: str) -> float:
-    """Of backbone.N: the layers with weights are 0, 1, 3, 4 | 7, 8, 10, 11; the last has 0.3 · 0.8."""
+    """Of backbone.N: convolutions and their norms are 0, 1 | 3, 4 | 7, 8 | 10, 11; the last has 0.3 · 0.8."""
     if not name.startswith("backbone."):
         return 1.0
-    return float(0.3 * 0.8 ** (8 - [0, 1, 3, 4, 7, 8, 10, 11].index(int(name.split(".")[1]))))
+    return float(0.3 * 0.8 ** (4 - [0, 1, 3, 4, 7, 8, 10, 11].index(int(name.split(".")[1])) // 2))
 
 
 def by_hand(engine: TorchEngine, kind: type[torch.optim.Optimizer], decay: float, **options: Any) -> nn.Module:

@@ -54,7 +54,8 @@ def custom_head(
         freeze: leave the backbone's weights and statistics as they are; only the head learns.
         unfreeze_at: epoch, counted from 1, from which on a frozen backbone learns too.
         backbone_lr: factor on the learning rate for the backbone.
-        layer_decay: further factor for each layer of the backbone: its last one has this, the one before its square.
+        layer_decay: further factor for each layer or block of the backbone: its last one has this, the one before its
+            square.
         pooling: how each feature map becomes one number; gem is the generalised mean with a learnable power, between
             average and maximum, for maps that are not negative.
         hidden: widths of the head's hidden layers.

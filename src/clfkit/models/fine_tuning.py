@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -32,23 +32,35 @@ class LearnsAtRates(Protocol):
 
 
 def layer_factors(network: nn.Module, factor: float, decay: float) -> dict[str, float]:
-    """Rate factors of a network's parameters by name: factor · decay^k for its k-th child from the end, k = 1, 2, …
+    """Rate factors of a network's parameters by name: factor · decay^k for its k-th layer from the end, k = 1, 2, …
 
-    Layer-wise decay as in Clark et al. 2020 (ELECTRA). Children without parameters are not counted; where there is one
-    alone its own children are. A parameter outside of all children has the factor of the first child.
+    Layer-wise decay as in Clark et al. 2020 (ELECTRA). Layers are the children in the order in which they were defined,
+    where a Sequential, a ModuleList and whatever holds more than half of all numbers stands for its own children: the
+    blocks of a residual network or transformer. A child with vectors alone (a norm, a scale) belongs to the layer
+    before it, a parameter outside of all children to the first.
     """
-    prefix, children = "", _children(network)
-    while len(children) == 1:
-        (name, only), *_ = children
-        if not _children(only):
-            break
-        prefix, children = f"{prefix}{name}.", _children(only)
-    depths = {f"{prefix}{name}.": len(children) - index for index, (name, _) in enumerate(children)}
+    half = _size(network) / 2
+    places: dict[str, int] = {}  # beginnings of names, and which layer from the start they are of
+    layers = 0
+    for place, child in _parts(network, "", half):
+        layers += any(parameter.ndim > 1 for parameter in child.parameters())
+        places[place] = max(layers, 1)
     return {
-        name: factor * decay ** next((d for start, d in depths.items() if name.startswith(start)), len(children))
+        name: factor * decay ** (layers + 1 - next((at for start, at in places.items() if name.startswith(start)), 1))
         for name, _ in network.named_parameters()
     }
 
 
-def _children(module: nn.Module) -> list[tuple[str, nn.Module]]:
-    return [(name, child) for name, child in module.named_children() if any(True for _ in child.parameters())]
+def _parts(module: nn.Module, place: str, half: float) -> Iterator[tuple[str, nn.Module]]:
+    """The children that layers are counted by, each with the beginning of its parameters' names."""
+    from torch import nn
+
+    for name, child in module.named_children():
+        if isinstance(child, (nn.Sequential, nn.ModuleList)) or (_size(child) > half and any(child.children())):
+            yield from _parts(child, f"{place}{name}.", half)
+        elif _size(child):
+            yield f"{place}{name}.", child
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
