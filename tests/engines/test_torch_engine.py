@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from clfkit.engines.pytorch.building import build_model
 from clfkit.engines.threads import choose_threads
 from clfkit.errors import CheckpointError, UsageError
 from clfkit.registry import Component
+from clfkit.world import World, own
 
 FEATURES, CLASSES, SAMPLES = 4, 3, 40
 
@@ -369,3 +371,42 @@ def test_tiny_networks_take_one_thread() -> None:
     assert choose_threads(make_setup(threads="auto"), 1000) == 1
     assert choose_threads(make_setup(threads="auto", batch_size=512), 10_000_000) >= 1
     assert choose_threads(make_setup(threads=3), 1000) == 3
+
+
+class Outside:
+    """Train samples outside memory; notes which of them were read, and whether by the main thread."""
+
+    def __init__(self, samples: np.ndarray[Any, Any]) -> None:
+        self._samples, self.shape, self.dtype = samples, samples.shape, samples.dtype
+        self.read: list[tuple[bool, list[int]]] = []
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, indices: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        self.read.append((threading.current_thread() is threading.main_thread(), indices.tolist()))
+        return self._samples[indices]
+
+
+class Second(World):
+    """The second of two processes, which hears nothing of the first."""
+
+    rank, size = 1, 2
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(World(), 1), (World(), 2), (Second(), 1), (Second(), 3)])
+def test_each_process_reads_its_own_samples_ahead(world: World, accumulate: int) -> None:
+    train = make_setup().train
+    assert train is not None
+    inputs = Outside(np.asarray(train.inputs))
+    engine = make_engine(
+        train=dataclasses.replace(train, inputs=inputs), world=world, accumulate=accumulate, workers=2, resident=False
+    )
+    inputs.read.clear()  # what the trial of the model read
+    with engine.at_work():
+        for step, batch in enumerate(engine.ahead(iter(BATCHES))):
+            assert_array_equal(batch, BATCHES[step])
+            engine.train_step(batch, 0.05, step)
+    own_samples = [own(batch, world.share(len(batch), accumulate)).tolist() for batch in BATCHES]
+    assert sorted(samples for _, samples in inputs.read) == sorted(own_samples)
+    assert not any(by_main for by_main, _ in inputs.read)
