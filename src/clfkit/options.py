@@ -43,6 +43,14 @@ class Needs:
     met: Callable[[Any], bool]
 
 
+@dataclass(frozen=True)
+class FirstWeights:
+    """Marks an option that names weights to start from, as `Annotated[str | None, FirstWeights()] = None`.
+
+    Where a checkpoint's weights follow, to predict or to resume, the option has its default instead.
+    """
+
+
 def fault(message: str) -> PydanticCustomError:
     """A validation error with our own final wording."""
     return PydanticCustomError("clfkit", "{message}", {"message": message})

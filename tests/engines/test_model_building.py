@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from clfkit.engines.pytorch.engine import TorchEngine
 from clfkit.engines.pytorch.optimizing import parameter_groups
 from clfkit.engines.pytorch.state import from_arrays
 from clfkit.errors import CheckpointError, ModelError, UsageError
+from clfkit.options import FirstWeights
 from clfkit.vision import torchvision
 
 
@@ -141,6 +142,24 @@ def test_checkpoint_needs_no_other_file(backbone: dict[str, Any], tmp_path: Path
     engine = TorchEngine(make_setup(backbone, 3, 32, 32, **changes))
     engine.load_state(trained)
     assert all(np.array_equal(array, trained[name]) for name, array in engine.model_state().items())
+
+
+def test_only_what_is_marked_is_left_out_for_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[str | None, str | None]] = []
+
+    def weighted(
+        spec: DataSpec, outputs: int, *, weights: str | None = None, start: Annotated[str | None, FirstWeights()] = None
+    ) -> nn.Module:
+        """A network with an option of its own called `weights`, which is no file."""
+        given.append((weights, start))
+        return nn.Linear(4, outputs)
+
+    monkeypatch.setattr(models, "_entries", dict(models._entries))
+    models.register("weighted")(weighted)
+    network = {"name": "weighted", "weights": "squared", "start": "first.pth"}
+    for changes in ({}, {"train": None}, {"fresh": False}):
+        TorchEngine(make_setup(network, 4, **changes))
+    assert given == [("squared", "first.pth"), ("squared", None), ("squared", None)]
 
 
 def test_checkpoint_needs_no_download(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from clfkit.models.fine_tuning import LearnsLater
 from clfkit.models.modules import as_modules
 from clfkit.models.plan import Plan
 from clfkit.models.trial import refusals, shape_of_outputs
-from clfkit.options import Options
+from clfkit.options import FirstWeights, Options
 from clfkit.registry import Component
 
 CPU = torch.device("cpu")
@@ -86,7 +86,7 @@ def as_module(model: Plan | nn.Module, seed: int, dtype: torch.dtype = torch.flo
 
 
 def _without_weights(component: Component[NoOptions]) -> Component[NoOptions]:
-    """The same component, and those in its options, without the `weights` that it would start from."""
+    """The same component, and those in its options, without the weights that it would start from: see FirstWeights."""
     return Component(component.name, _trained(component.options))
 
 
@@ -98,8 +98,8 @@ def _trained(options: Options) -> Any:
             changes[name] = _without_weights(value)
         elif isinstance(value, tuple):  # the members of an ensemble
             changes[name] = tuple(_trained(item) if isinstance(item, Options) else item for item in value)
-        elif name == "weights" and field.default is None:
-            changes[name] = None
+        elif any(isinstance(mark, FirstWeights) for mark in field.metadata):
+            changes[name] = field.default
     return options.model_copy(update=changes)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from clfkit.components import backbones
 from clfkit.data.bundle import DataSpec
 from clfkit.errors import ModelError
 from clfkit.models.weight_files import load_weights
+from clfkit.options import FirstWeights
 from clfkit.wording import closest, shown
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @backbones.register("timm", inputs="image")
-def timm(spec: DataSpec, *, network: str, weights: str | None = None) -> nn.Module:
+def timm(spec: DataSpec, *, network: str, weights: Annotated[str | None, FirstWeights()] = None) -> nn.Module:
     """A network of timm by its name there, without its classifier; needs `pip install clfkit[timm]`.
 
     Images (N, 1 or 3, H, W) → feature maps, or (N, F, 1, 1) of a network of tokens. Grey images are shown to all three

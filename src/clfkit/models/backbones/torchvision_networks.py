@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from clfkit.components import backbones
 from clfkit.data.bundle import DataSpec
 from clfkit.errors import ModelError
 from clfkit.models.weight_files import load_published, load_weights
+from clfkit.options import FirstWeights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ SIDE = 224
 
 
 def _register(name: str) -> Callable[..., nn.Module]:
-    def network(spec: DataSpec, *, weights: str | None = None) -> nn.Module:
+    def network(spec: DataSpec, *, weights: Annotated[str | None, FirstWeights()] = None) -> nn.Module:
         return _backbone(name, spec, weights)
 
     network.__doc__ = f"""torchvision's {name}, without its classifier.
