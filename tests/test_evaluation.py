@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clfkit.classifier import load
-from clfkit.data.bundle import Split
-from clfkit.evaluation import evaluate, save_evaluation, stored_probabilities
+from clfkit.data.bundle import ClassMap, Split
+from clfkit.errors import UsageError
+from clfkit.evaluation import evaluate, save_evaluation, stored_probabilities, tells_nothing
 from clfkit.run import RunDirectory
 from clfkit.storage import without_nan
 
@@ -101,3 +103,29 @@ def test_up_to_a_thousand_classes_every_probability_is_kept() -> None:
     np.testing.assert_array_equal(
         stored_probabilities(probabilities)["probabilities"], probabilities.astype(np.float16)
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"best": "valid.tail_accuracy"}, r"train\.best: valid\.tail_accuracy is undefined for these samples"),
+        ({"best": "valid.top5"}, r"train\.best: valid\.top5 is always 1 for these samples"),
+        ({"early_stopping": {"metric": "valid.top5"}}, r"train\.early_stopping\.metric: valid\.top5 is always 1"),
+    ],
+)
+def test_a_watched_metric_that_tells_nothing_is_refused(laboratory: Any, changes: dict[str, Any], message: str) -> None:
+    """Balanced blobs of three classes: every epoch would be as good as the first."""
+    with pytest.raises(UsageError, match=message):
+        laboratory.run(laboratory.config("blobs", {f"train.{key}": value for key, value in changes.items()}))
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=20), st.sampled_from([6, 7]))
+def test_metrics_of_many_unbalanced_classes_tell_models_apart(labels: list[int], classes: int) -> None:
+    """Whatever classes the valid split has; of the thirds at least one."""
+    found = np.array(labels) % classes
+    split = Split(np.zeros((len(found), 1)), found, np.arange(len(found)))
+    names, counts = ClassMap(names=tuple("abcdefg"[:classes])), 10 * np.arange(1, classes + 1)
+    for name in ("top5", "macro_f1", "weighted_f1", "balanced_accuracy", "accuracy", "loss"):
+        assert tells_nothing(name, split, names, counts) is None
+    thirds = [tells_nothing(f"{part}_accuracy", split, names, counts) for part in ("head", "middle", "tail")]
+    assert set(thirds) <= {None, "undefined"} and None in thirds

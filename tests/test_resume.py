@@ -104,7 +104,7 @@ VECTORS: dict[str, dict[str, Any]] = {
     "full batch": {"train.batch_size": "full", "train.epochs": 14},
     "watched": {
         "train.best": "valid.macro_f1",
-        "train.early_stopping": {"metric": "valid.tail_accuracy", "patience": 60},  # undefined: blobs are balanced
+        "train.early_stopping": {"metric": "valid.balanced_accuracy", "patience": 60},
     },
     "drawn": {"train.sampling": "balanced"},
     "steps": {"train.checkpoint_every": {"steps": 3}},

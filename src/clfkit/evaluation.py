@@ -76,6 +76,23 @@ def measure(names: Sequence[str], split: Split, classes: ClassMap, train_counts:
     return found
 
 
+def tells_nothing(name: str, split: Split, classes: ClassMap, train_counts: IndexArray) -> str | None:
+    """Why a metric can tell no two models apart on a split: it is undefined there, or always the same; else None.
+
+    It is asked about predictions that are all right, all wrong and all undecided. Losses differ between them.
+    """
+    samples, shape = np.arange(len(split)), (len(split), len(classes))
+    values = []
+    for loss, own in enumerate((1.0, 0.0, 1 / len(classes))):
+        probabilities = np.full(shape, (1 - own) / max(len(classes) - 1, 1), np.float32)
+        probabilities[samples, split.labels] = own
+        with np.errstate(all="ignore"):  # logarithms of 0, say
+            values.append(score(Predictions(split.labels, probabilities, classes, loss, train_counts), [name])[name])
+    if not any(map(math.isfinite, values)):
+        return "undefined"
+    return f"always {values[0]:g}" if len(set(values)) == 1 else None
+
+
 def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: Ids) -> None:
     """Keep metrics and predictions of one split of the run's own data."""
     run.save_evaluation(evaluation.split, evaluation.as_json())

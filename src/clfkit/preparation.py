@@ -13,18 +13,29 @@ from clfkit.data.bundle import DataBundle, IndexArray
 from clfkit.data.loading import load_bundle
 from clfkit.engines.base import Engine, EngineSetup
 from clfkit.errors import TrainingError, UsageError
-from clfkit.evaluation import measure
+from clfkit.evaluation import measure, tells_nothing
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Memory, Observer, Trainer
 from clfkit.world import World
 
 
 def read_data(config: ExperimentConfig) -> DataBundle:
-    """The samples of an experiment. Raises UsageError where its options need a valid split and there is none."""
+    """The samples of an experiment.
+
+    Raises UsageError where its options need a valid split and there is none, or watch what tells nothing on it.
+    """
     bundle = load_bundle(config.data, config.data_seed)
     if not len(bundle.valid) and config.needs_valid:
         keys = ", ".join(f"train.{key}" for key in config.needs_valid)
         raise UsageError(f"{keys}: needs a valid split, and there is none; data.split.valid sets its share")
+    for name in config.train.measured if len(bundle.valid) else ():
+        classes = bundle.spec.classes
+        if (found := tells_nothing(name, bundle.valid, classes, bundle.train.counts(len(classes)))) is not None:
+            key = "best" if config.train.best == f"valid.{name}" else "early_stopping.metric"
+            raise UsageError(
+                f"train.{key}: valid.{name} is {found} for these samples, whatever is predicted, so no epoch would be "
+                "better than another"
+            )
     return bundle
 
 
