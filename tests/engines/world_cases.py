@@ -16,8 +16,12 @@ from clfkit.registry import Component
 from clfkit.world import World
 
 SAMPLES = 37
-BATCHES = [np.arange(start, min(start + 9, SAMPLES)) for start in range(0, SAMPLES, 9)] * 2  # the last: one sample
+BATCHES = [np.arange(start, min(start + 9, SAMPLES)) for start in range(0, SAMPLES, 9)]  # the last: one sample
 CNN = {"name": "cnn", "channels": (3, 4), "dense": (5,), "batch_norm": True, "dropout": 0.0}
+LATE = {
+    "name": "custom_head", "backbone": {"name": "resnet_small", "channels": (2, 3), "blocks": 1}, "freeze": True,
+    "unfreeze_at": 2, "pooling": "gem", "head": "cosine", "dropout": 0.0,
+}  # fmt: skip
 CASES: dict[str, dict[str, Any]] = {
     "mlp": {},
     "cnn": {"model": CNN},
@@ -27,13 +31,21 @@ CASES: dict[str, dict[str, Any]] = {
     "cnn_in_pieces": {"model": CNN, "accumulate": 2},
     "mixed": {"mix": {"name": "mixup", "alpha": 1.0}, "loss": {"name": "focal", "class_weights": {"a": 5.0}}},
     "cnn_mixed_in_pieces": {"model": CNN, "mix": "cutmix", "augment": ("shift",), "accumulate": 2},
+    "cnn_with_an_empty_share": {"model": {**CNN, "batch_norm": False}},
+    "adjusted_in_pieces": {"loss": {"name": "cross_entropy", "logit_adjustment": 1.0}, "accumulate": 3},
+    "layer_norm": {
+        "model": {"name": "mlp", "hidden": (6,), "norm": "layer"},
+        "optimizer": {"name": "sgd", "l1": 0.01},
+        "clip_norm": 0.1,
+    },
+    "backbone_that_learns_later": {"model": LATE, "optimizer": "adamw", "ema": 0.9},
 }
 
 
 def make_engine(case: str, world: World) -> Engine:
     """The engine of a case, on images of random numbers."""
     rng = np.random.default_rng(3)
-    vector = "cnn" not in case
+    vector = not {"channels", "backbone"} & {*CASES[case].get("model", ())}
     shape = (4,) if vector else (1, 8, 8)
     spec = DataSpec(
         inputs="vector" if vector else "image", shape=shape, classes=ClassMap(names=("a", "b", "c")),
@@ -61,11 +73,14 @@ def results(case: str, world: World) -> dict[str, np.ndarray[Any, Any]]:
     """Everything that a training of two epochs gives: weights, totals, scores, probabilities."""
     engine = make_engine(case, world)
     train = engine._setup.train  # type: ignore[attr-defined]
-    batches = BATCHES[:4] if "cnn" in case else BATCHES
+    normed = CASES[case].get("model", {}).get("batch_norm")
+    batches = BATCHES[:4] if normed else BATCHES  # after its dense layer a sample by itself has no variance
+    steps = []
     with engine.at_work():
-        totals = engine.read(
-            [engine.train_step(batch, 0.05, step, epoch_key=step // 5) for step, batch in enumerate(batches)]
-        )
+        for epoch in range(2):
+            engine.start_epoch(epoch + 1)
+            steps += [engine.train_step(each, 0.05, 5 * epoch + at, epoch) for at, each in enumerate(batches)]
+        totals = engine.read(steps)
         probabilities, scores = engine.evaluate(train)
         found = {**engine.model_state(), **engine.optimizer_state(), "probabilities": probabilities}
         found |= {f"train/{name}": array for name, array in totals.arrays().items()}
