@@ -141,7 +141,7 @@ def read_stats(root: Path, names: Names) -> IndexArray:
                 try:
                     stat = os.stat(folder + name)  # noqa: PTH116, a Path would take longer than the file system
                 except OSError as error:
-                    raise DataError(f"{root / name.decode()}: {error.strerror}") from None
+                    raise DataError(f"{root / os.fsdecode(name)}: {error.strerror}") from None
                 found.extend((stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
             progress.advance(len(some))
     return np.array(found, np.int64).reshape(-1, 3)

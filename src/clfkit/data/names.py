@@ -12,10 +12,15 @@ import numpy.typing as npt
 
 Positions = npt.NDArray[np.int64]
 
+ODD = "surrogateescape"
+"""How bytes that are not UTF-8 stand in a str, and come back from it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Names:
     """Name i is what stands in `text`, in UTF-8, from `begins[i]` to before `ends[i]`.
+
+    Bytes of a file's name that are not UTF-8 are kept, as Python keeps them in its own names of files.
 
     A list of a million str objects takes a hundred megabytes, and processes that are forked come to hold a copy each,
     since Python counts references inside of its objects.
@@ -41,7 +46,7 @@ class Names:
         return len(self.begins)
 
     def __iter__(self) -> Iterator[str]:
-        return (name.decode() for name in self.encoded())
+        return (name.decode(errors=ODD) for name in self.encoded())
 
     @overload
     def __getitem__(self, index: int | np.integer[Any]) -> str: ...
@@ -52,7 +57,7 @@ class Names:
     def __getitem__(self, index: int | np.integer[Any] | slice | npt.NDArray[Any]) -> str | Names:
         """One name, or those at a slice or array of positions, which share the text."""
         if isinstance(index, (int, np.integer)):
-            return self.text[self.begins[index] : self.ends[index]].decode()
+            return self.text[self.begins[index] : self.ends[index]].decode(errors=ODD)
         return Names(self.text, self.begins[index], self.ends[index])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from clfkit.data.names import NameCollector, Names
+from clfkit.data.names import ODD, NameCollector, Names
 from clfkit.errors import DataError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
@@ -55,7 +55,7 @@ class ImageScan:
 
     def add_file(self, name: str) -> None:
         """Take one file."""
-        self._found.extend([name.encode()])
+        self._found.extend([name.encode(errors=ODD)])
 
     def names(self) -> Names:
         """All that were taken."""
