@@ -202,6 +202,22 @@ def test_lack_of_memory_in_a_step_is_an_expected_error(
     assert RunDirectory.open(laboratory.out / "tiny" / "a").status()["status"] == "failed"
 
 
+def test_what_may_be_meant_so_is_said_at_the_start(laboratory: Any) -> None:
+    said: list[str] = []
+
+    class Listening(Quiet):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    backbone = {"name": "conv", "channels": (2,)}
+    model = {"name": "custom_head", "backbone": backbone, "freeze": True, "unfreeze_at": 50}
+    laboratory.run(laboratory.config("digits", {"model": model, "train.epochs": 1}), Listening())
+    assert [line.partition(" starts")[0] for line in said if line.startswith("note: ")] == [
+        "note: model.freeze: backbone 'conv'",
+        "note: model.unfreeze_at: epoch 50 is never reached; the backbone stays frozen for the only epoch",
+    ]
+
+
 def test_what_several_processes_cannot_do_is_said_before_data_is_read(laboratory: Any) -> None:
     class Pair(World):
         size = 2

@@ -16,6 +16,7 @@ from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle, Part
+from clfkit.document import dotted
 from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Engine, Totals
 from clfkit.environment import differences, environment
@@ -257,6 +258,8 @@ class _Session:
         self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters")
         self.listener.say(decided)
         self._announce_snapshots()
+        for path, word in self.config.notes(self.trainer.epochs):
+            self.listener.say(f"note: {dotted(path)}: {word}")
         wanted = self.config.train.max_steps
         if wanted is not None and wanted > self.trainer.steps:
             epochs, steps = self.config.train.epochs, self.trainer.steps

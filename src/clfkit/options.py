@@ -6,7 +6,7 @@ import re
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from clfkit.wording import SYNONYMS, closest, meant, shown
 
+M = TypeVar("M")
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 """A share of something: at least 0, below 1."""
 
@@ -41,6 +42,16 @@ class Needs:
 
     what: str
     met: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Marks an option that may be meant as it is, and yet deserves a word at the start of a run.
+
+    word: of the group of options that it belongs to and the epochs of the run; None where there is nothing to say.
+    """
+
+    word: Callable[[Any, int], str | None]
 
 
 @dataclass(frozen=True)
@@ -78,17 +89,28 @@ class Options(BaseModel):
 
     def without_effect(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Key path and complaint for every option, at any depth, that was set and does nothing: see `Needs`."""
+        for path, group, need in self.marks(Needs):
+            name = str(path[-1])
+            if getattr(group, name) != type(group).model_fields[name].default and not need.met(group):
+                yield path, f"has no effect without {need.what}"
+
+    def notes(self, epochs: int) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Key path and word for every option, at any depth, that deserves one in a run of that length: see `Note`."""
+        for path, group, note in self.marks(Note):
+            if word := note.word(group, epochs):
+                yield path, word
+
+    def marks(self, kind: type[M]) -> Iterator[tuple[tuple[str | int, ...], Options, M]]:
+        """Key path, group and mark of every option, at any depth, that is annotated with a mark of that kind."""
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            for need in field.metadata:
-                if isinstance(need, Needs) and value != field.default and not need.met(self):
-                    yield (name,), f"has no effect without {need.what}"
+            yield from (((name,), self, mark) for mark in field.metadata if isinstance(mark, kind))
             items = enumerate(value) if isinstance(value, tuple) else [(None, value)]
             for index, item in items:
                 group = getattr(item, "options", item)  # a component holds its options
                 if isinstance(group, Options):
-                    place = (name,) if index is None else (name, index)
-                    yield from (((*place, *path), complaint) for path, complaint in group.without_effect())
+                    place: tuple[str | int, ...] = (name,) if index is None else (name, index)
+                    yield from (((*place, *path), owner, mark) for path, owner, mark in group.marks(kind))
 
     @classmethod
     def known(cls) -> list[str]:

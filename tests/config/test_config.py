@@ -339,6 +339,29 @@ def test_an_option_that_would_do_nothing_is_named(values: dict[str, Any], key: s
     assert [(fault.key, fault.message) for fault in caught.value.faults] == [(key, f"has no effect without {needed}")]
 
 
+RANDOM = "backbone 'resnet18' starts from no trained weights, and what it starts from stays"
+
+
+@pytest.mark.parametrize(
+    ("options", "weights", "expected"),
+    [
+        ({}, None, []),
+        ({"freeze": True}, "trained.pth", []),
+        ({"freeze": True}, None, [(("model", "freeze"), RANDOM)]),
+        ({"freeze": True, "unfreeze_at": 3}, None, []),
+        ({"freeze": True, "unfreeze_at": 50}, "default",
+         [(("model", "unfreeze_at"), "epoch 50 is never reached; the backbone stays frozen for all 3 epochs")]),
+        ({"freeze": True, "unfreeze_at": 4}, None,
+         [(("model", "freeze"), RANDOM),
+          (("model", "unfreeze_at"), "epoch 4 is never reached; the backbone stays frozen for all 3 epochs")]),
+    ],
+)  # fmt: skip
+def test_what_may_be_meant_so_gets_a_note(options: dict[str, Any], weights: str | None, expected: list[Any]) -> None:
+    backbone = {"name": "resnet18", "weights": weights}
+    config = typed({"model": {"name": "custom_head", "backbone": backbone, **options}})
+    assert list(config.notes(3)) == expected
+
+
 def test_options_that_tell_torch_how_to_read_samples_are_not_for_numpy() -> None:
     for key, value in (("channels_last", True), ("resident", True), ("workers", 2)):
         with pytest.raises(ConfigError, match=rf"train\.{key}: has no effect with engine 'scratch'"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -15,7 +15,7 @@ from clfkit.models.heads import Pooling, cosine_classifier, pooling_layer
 from clfkit.models.modules import as_modules
 from clfkit.models.plan import Activation, Norm
 from clfkit.models.trial import refusals, shape_of_outputs
-from clfkit.options import Fraction, Needs
+from clfkit.options import FirstWeights, Fraction, Needs, Note
 from clfkit.registry import Component
 
 if TYPE_CHECKING:
@@ -25,15 +25,30 @@ if TYPE_CHECKING:
 LEARNS = Needs("unfreeze_at, since the backbone is frozen", lambda group: not group.freeze or group.unfreeze_at)
 
 
+def _never_reached(group: Any, epochs: int) -> str | None:
+    if group.unfreeze_at is None or group.unfreeze_at <= epochs:
+        return None
+    all_epochs = "the only epoch" if epochs == 1 else f"all {epochs} epochs"
+    return f"epoch {group.unfreeze_at} is never reached; the backbone stays frozen for {all_epochs}"
+
+
+def _random_for_good(group: Any, epochs: int) -> str | None:
+    learns = not group.freeze or (group.unfreeze_at is not None and group.unfreeze_at <= epochs)
+    marked = group.backbone.options.marks(FirstWeights)
+    if learns or any(getattr(owner, path[-1]) for path, owner, _ in marked):
+        return None
+    return f"backbone {group.backbone.name!r} starts from no trained weights, and what it starts from stays"
+
+
 @models.register("custom_head", inputs="image")
 def custom_head(
     spec: DataSpec,
     outputs: int,
     *,
     backbone: Annotated[Component[NoOptions], backbones] = Component("conv", NoOptions()),
-    freeze: bool = False,
+    freeze: Annotated[bool, Note(_random_for_good)] = False,
     unfreeze_at: Annotated[
-        Annotated[int, Field(ge=2)] | None, Needs("freeze: true", lambda group: group.freeze)
+        Annotated[int, Field(ge=2)] | None, Needs("freeze: true", lambda group: group.freeze), Note(_never_reached)
     ] = None,
     backbone_lr: Annotated[PositiveFloat, LEARNS] = 1.0,
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0), LEARNS] = 1.0,
