@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, tee
+from itertools import chain
 
 import numpy as np
 import torch
@@ -104,22 +104,14 @@ class TorchEngine:
 
     def ahead(self, batches: Iterator[IndexArray]) -> Iterator[IndexArray]:
         """See Engine. One of several processes reads its own share ahead."""
-        if self._setup.world.size == 1:
-            return self._train.ahead(batches)
-        batches, again = tee(batches)
-        mine = self._train.ahead(own(batch, self._shares(batch)) for batch in again)
-        return (batch for batch, _ in zip(batches, mine, strict=True))
-
-    def _shares(self, indices: IndexArray) -> list[slice]:
-        """What this process learns from, of each piece of a batch."""
-        return self._setup.world.share(len(indices), self._setup.accumulate)
+        return self._train.ahead(batches, self._setup.world, self._setup.accumulate)
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._optimizer is not None, "this engine was built without train samples"
         self._mode(training=True)
         world = self._setup.world
-        shares = self._shares(indices)
+        shares = world.share(len(indices), self._setup.accumulate)
         mine = own(indices, shares)
         inputs, targets = self._batch(mine, epoch_key)
         weight = targets.weight(self.loss)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import tee
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 from clfkit.data.prefetch import AUTO_WORKERS, Prefetch
 from clfkit.engines.pytorch.footprint import release
 from clfkit.errors import UsageError
+from clfkit.world import World, own
 
 RESIDENT_SHARE = 0.5
 """Largest share of a GPU's free memory that samples may occupy."""
@@ -104,9 +106,18 @@ class Feed:
         """Bytes of the samples that lie on the device."""
         return self._inputs.nbytes if isinstance(self._inputs, Tensor) else 0
 
-    def ahead(self, batches: Iterator[IndexArray]) -> Iterator[IndexArray]:
-        """The batches as they are; where samples lie outside memory, the following ones are being read meanwhile."""
-        return self._inputs.ahead(batches) if isinstance(self._inputs, Prefetch) else batches
+    def ahead(self, batches: Iterator[IndexArray], world: World | None = None, pieces: int = 1) -> Iterator[IndexArray]:
+        """The batches as they are; where samples lie outside memory, the following ones are being read meanwhile.
+
+        world, pieces: one of several processes reads its own share alone, of batches that are cut into so many pieces.
+        """
+        if not isinstance(self._inputs, Prefetch):
+            return batches
+        if world is None or world.size == 1:
+            return self._inputs.ahead(batches)
+        batches, again = tee(batches)
+        mine = self._inputs.ahead(own(batch, world.share(len(batch), pieces)) for batch in again)
+        return (batch for batch, _ in zip(batches, mine, strict=True))
 
     def batch(self, indices: IndexArray, key: int = 0) -> tuple[Tensor, Tensor]:
         """Inputs (n, …) and labels (n,) of the samples at `indices`.
