@@ -137,6 +137,25 @@ def test_whatever_changes_in_a_folder_is_seen(change: Callable[[Path], None], ph
 
 
 @pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("link", ["val", "train/eel", "train/cat/more", "train/cat/deep/more.png"])
+def test_a_link_whose_target_appears_is_seen(link: str, photos: Path) -> None:
+    """A folder on a disk that was not mounted: no folder changes when it is."""
+    disk = photos.parent / "disk"
+    paint(photos.parent / "other" / "cat" / "7.png")
+    (photos / link).symlink_to(disk)
+    if link.endswith(".png"):
+        with pytest.raises(DataError, match=r"more\.png: No such file"):
+            read(photos)
+    else:
+        assert not any(str(name).startswith(link) for name in read(photos)[0].ids)
+        assert not read(photos)[1]
+    (photos.parent / "other").rename(disk)
+    after, scanned = read(photos)
+    assert scanned
+    assert any(str(name).startswith(f"{link}/") for name in after.ids)
+
+
+@pytest.mark.usefixtures("settled")
 def test_an_image_that_is_written_to_is_decoded_again_without_a_scan(photos: Path) -> None:
     read(photos)
     Image.new("L", (4, 4), 200).save(photos / "train" / "cat" / "0.png")

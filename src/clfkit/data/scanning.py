@@ -9,6 +9,9 @@ from pathlib import Path
 from clfkit.data.names import ODD, NameCollector, Names
 from clfkit.errors import DataError
 
+Watch = Callable[[str], object]
+"""Takes the name of a folder or link on whose state it depends what was found."""
+
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 
 
@@ -30,13 +33,36 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
     return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
+def leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a link to nothing: what it names may come later, with a disk that is not mounted yet."""
+    if not entry.is_symlink():
+        return False
+    try:
+        entry.stat()
+    except OSError:
+        return True
+    return False
+
+
+def folders_in(directory: str | Path, name: str, watch: Watch) -> list[os.DirEntry[str]]:
+    """The folders in `directory`, which names call `name`, sorted. Raises DataError as `entries` does.
+
+    watch: called with `name` before it is listed, and with the names of links that lead nowhere.
+    """
+    watch(name)
+    found = entries(directory)
+    for entry in filter(leads_nowhere, found):
+        watch(f"{name}/{entry.name}" if name else entry.name)
+    return [entry for entry in found if is_folder(entry)]
+
+
 class ImageScan:
     """Finds image files below folders; their names come one folder after the other, sorted within each.
 
-    watch: called with the name of every folder before it is listed.
+    watch: called with the name of every folder before it is listed, and with those of links that lead nowhere.
     """
 
-    def __init__(self, watch: Callable[[str], object] = lambda name: None) -> None:
+    def __init__(self, watch: Watch = lambda name: None) -> None:
         self._watch = watch
         self._found = NameCollector()
 
@@ -72,7 +98,10 @@ class ImageScan:
         for entry in _shown(directory):
             if is_folder(entry):
                 folders.append(entry)
-            elif is_image(entry.name):
+                continue
+            if leads_nowhere(entry):
+                self._watch(prefix + entry.name)
+            if is_image(entry.name):
                 found.append((prefix + entry.name).encode())
         for folder in sorted(folders, key=lambda entry: entry.name):
             self._below(folder.path, prefix + folder.name, above | {real}, seen, found)

@@ -22,7 +22,7 @@ from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
 from clfkit.data.jpeg_decoders import jpeg_decoder
 from clfkit.data.labelling import PART_NAMES, Coded, PartCodes, label_samples, part_codes, part_named
 from clfkit.data.names import NameCollector, Names
-from clfkit.data.scanning import ImageScan, entries, is_folder
+from clfkit.data.scanning import ImageScan, folders_in
 from clfkit.errors import DataError
 from clfkit.options import Needs, one_of
 from clfkit.reporting import work
@@ -153,12 +153,9 @@ def _from_folders(root: Path, watched: Watched) -> _Found:
 
 def _class_folders(root: Path, watched: Watched) -> list[_ClassFolder]:
     """The class folders below `root`, or below its folders called train, valid and test."""
-    watched.add("")
-    folders = {entry.name: entry for entry in entries(root) if is_folder(entry)}
+    folders = {entry.name: entry for entry in folders_in(root, "", watched.add)}
     part_folders = {name: folder for name, folder in folders.items() if name in PART_NAMES}
-    if "train" in folders:
-        watched.add("train")
-    divided = "train" in folders and any(is_folder(entry) for entry in entries(folders["train"].path))
+    divided = "train" in folders and bool(folders_in(folders["train"].path, "train", watched.add))
     if not divided or (len(part_folders) == 1 and len(folders) > 1):  # a class may be called "train"
         if not folders:
             raise DataError(f"data.root: {root} has no class folders")
@@ -170,8 +167,7 @@ def _class_folders(root: Path, watched: Watched) -> list[_ClassFolder]:
         if part in of_part:
             raise DataError(f"data.root: {root} has both {of_part[part]!r} and {name!r}, which mean the same part")
         of_part[part] = name
-        watched.add(name)
-        inner = [entry for entry in entries(folder.path) if is_folder(entry)]
+        inner = folders_in(folder.path, name, watched.add)
         if not inner:
             raise DataError(f"data.root: {folder.path} has no class folders")
         found += [_ClassFolder(entry.path, f"{name}/{entry.name}", entry.name, part) for entry in inner]
