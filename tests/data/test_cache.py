@@ -189,6 +189,29 @@ def test_what_the_disk_spoiled_is_decoded_again(memory: int, photos: Path, decod
     assert len(decoded) == (5 if memory == 50 else 5 + COUNT % 5)
 
 
+@pytest.mark.parametrize("spoil", ["remove", "shorten", "overwrite"])
+def test_a_repair_that_is_stopped_leaves_nothing_that_is_believed(
+    spoil: str, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = pixels(read(photos))
+    file = cache_file("pixels")
+    content = file.read_bytes()
+    if spoil == "remove":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-1] if spoil == "shorten" else bytes(len(content)))
+
+    def stop(path: Path, *rest: object) -> object:
+        if path.name == "14.jpg":
+            raise KeyboardInterrupt
+        return decode_image(path, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("clfkit.data.images.decode_image", stop)
+        read(photos, memory=50)
+    assert np.array_equal(pixels(read(photos)), expected)
+
+
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_kept(photos: Path, decoded: list[str]) -> None:
     broken = photos / "dog" / "22.jpg"
     good = broken.read_bytes()

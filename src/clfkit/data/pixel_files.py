@@ -126,6 +126,9 @@ class PixelFile:
         Raises OSError, and DataError naming a file that cannot be read; what is recorded by then stays.
         """
         write_through(self.file("ids"), self.ids.tobytes())
+        lost = set(missing)  # their records go first, lest zeros or spoiled pixels be believed after a stop
+        good = (_record(*chunk) for chunk in self.journal().items() if chunk[0] not in lost)
+        write_through(self.file("journal"), b"".join(good))
         with self.file("pixels").open("ab") as file:
             file.truncate(len(self.ids) * self.row_bytes)
         with (
@@ -134,13 +137,12 @@ class PixelFile:
             ThreadPoolExecutor(THREADS) as pool,
             work("decoding images", sum(len(self.rows(chunk)) for chunk in missing)) as progress,
         ):
-            _append(journal, b"\n")  # ends a record that was cut short
             flush_folder(self.folder)
             try:
                 for chunk, pixels in self._decoded(images, missing, pool, progress):
                     target.seek(self.rows(chunk).start * self.row_bytes)
                     _append(target, pixels.data)
-                    _append(journal, b"%d %08x\n" % (chunk, zlib.crc32(pixels.data)))
+                    _append(journal, _record(chunk, zlib.crc32(pixels.data)))
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -211,6 +213,11 @@ class _Lookup:
 
 def _slice(rows: range) -> slice:
     return slice(rows.start, rows.stop)
+
+
+def _record(chunk: int, checksum: int) -> bytes:
+    """A line of the journal."""
+    return b"%d %08x\n" % (chunk, checksum)
 
 
 def _append(file: BinaryIO, content: bytes | memoryview) -> None:
