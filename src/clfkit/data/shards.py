@@ -133,7 +133,8 @@ class _Collector:
 class ShardImages:
     """Images in shards as inputs that are read and decoded whenever they are asked for.
 
-    states: size in bytes and time of change in ns of each shard. No file is kept open, so that processes may share it.
+    states: size in bytes, time of change and time of the entry's change, in ns, of each shard: (shards, 3).
+    No file is kept open, so that processes may share it.
     """
 
     shards: tuple[Path, ...]
@@ -148,8 +149,8 @@ class ShardImages:
             found = [path.stat() for path in shards]
         except OSError as error:
             raise DataError(f"{error.filename}: {error.strerror}") from None
-        states = np.array([(stat.st_size, stat.st_mtime_ns) for stat in found], np.int64).reshape(-1, 2)
-        return cls(tuple(shards), states, index, image_format)
+        states = [(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in found]
+        return cls(tuple(shards), np.array(states, np.int64).reshape(-1, 3), index, image_format)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -164,7 +165,7 @@ class ShardImages:
     @property
     def marks(self) -> IndexArray:
         """Place of each image in its shard, and the shard's size and time of change in ns (N, 4)."""
-        return np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard]))
+        return np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard, :2]))
 
     def __len__(self) -> int:
         return len(self.index.shard)
@@ -175,12 +176,13 @@ class ShardImages:
         return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
 
     def origins(self) -> Iterator[bytes]:
-        """For each image its shard's path, and its marks."""
+        """For each image its shard's path, its place there, and the shard's state."""
         folders = [os.fsencode(path.absolute()) + b"\0" for path in self.shards]
-        marks = memoryview(self.marks.tobytes())
+        columns = np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard]))
+        rows = memoryview(columns.tobytes())
         return (
-            folders[shard] + marks[start : start + 32]
-            for shard, start in zip(self.index.shard.tolist(), range(0, len(marks), 32), strict=True)
+            folders[shard] + rows[start : start + 40]
+            for shard, start in zip(self.index.shard.tolist(), range(0, len(rows), 40), strict=True)
         )
 
     def decode(self, row: int | np.integer[Any]) -> PixelArray:

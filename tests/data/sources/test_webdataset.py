@@ -300,6 +300,16 @@ def test_images_of_shards_are_decoded_once(tmp_path: Path, monkeypatch: pytest.M
             assert np.array_equal(other.part(part).inputs[at], expected)
 
 
+def test_a_shard_written_anew_with_size_and_time_put_back_is_decoded_again(tmp_path: Path) -> None:
+    shard = tmp_path / "a.tar"
+    for level in (10, 200):
+        image = png(np.full((4, 4, 3), level, np.uint8)).ljust(100, b"\0")
+        files = labelled(["0", "1"] * 4)
+        write_shard(shard, {name: image if name.endswith("png") else content for name, content in files.items()})
+        os.utime(shard, (10**9, 10**9))
+        assert {pixels.max() for _, pixels in every(load(tmp_path, size=400, memory=1)).values()} == {level}
+
+
 def test_a_damaged_image_is_named_by_its_shard(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 3) | {"x.png": png()[:40], "x.cls": b"1"})
     with pytest.raises(DataError, match=r"a\.tar/image at byte \d+: not an image"):
