@@ -50,3 +50,15 @@ def test_long_work_before_training(kind: type[Lines], monkeypatch: pytest.Monkey
     assert "scanning" in text
     assert "decoding" in text
     assert "of 2,000" in text
+
+
+@pytest.mark.parametrize("kind", [Lines, Bar])
+@pytest.mark.parametrize("started", [False, True])
+def test_what_is_said_cannot_steer_a_terminal(kind: type[Lines], started: bool) -> None:
+    stream = io.StringIO()
+    listener = kind(stream)
+    if started:
+        listener.on_start(TrainState(), 5, 5, 1)
+    listener.say("images in a\x1b[2Jb\nc\u202e – ü")
+    listener.on_stop()
+    assert r"images in a\x1b[2Jb\nc\u202e – ü" in stream.getvalue()

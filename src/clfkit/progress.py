@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 from clfkit.history import EpochRecord, TrainState
+from clfkit.wording import printable
 
 if TYPE_CHECKING:
     from clfkit.experiment import Listener
@@ -57,8 +58,11 @@ class Lines(Quiet):
         self._report_at: float | None = None
 
     def say(self, message: str) -> None:
-        """One line."""
-        print(message, file=self.stream, flush=True)
+        """One line, made printable: it may hold names of files."""
+        self._write(printable(message, None))
+
+    def _write(self, line: str) -> None:
+        print(line, file=self.stream, flush=True)
 
     def on_work(self, what: str, done: int, total: int) -> None:
         """A line every few seconds; work that takes less than that is not spoken of."""
@@ -101,12 +105,11 @@ class Bar(Lines):
     _bar: Any = None
     _line_at = 0.0
 
-    def say(self, message: str) -> None:
-        """A line above the bar."""
+    def _write(self, line: str) -> None:  # above the bar, if there is one
         if self._bar is None:
-            super().say(message)
+            super()._write(line)
         else:
-            self._bar.write(message, file=self.stream)
+            self._bar.write(line, file=self.stream)
 
     def on_work(self, what: str, done: int, total: int) -> None:
         """A bar of its own for this work."""
