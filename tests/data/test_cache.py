@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,27 @@ def test_another_format_has_a_cache_of_its_own(photos: Path, tmp_path: Path) -> 
     read(photos, cache=str(tmp_path / "kept"))
     read(photos, cache=str(tmp_path / "kept"), resize="stretch")
     assert len(list((tmp_path / "kept").glob("*/*.pixels"))) == 2
+
+
+@pytest.mark.parametrize("way", ["link", "above", "relative"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_another_way_to_the_same_folder_finds_the_same_cache(
+    packed: bool, way: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, object] = {}
+    if packed:
+        with tarfile.open(photos / "a.tar", "w") as tar:
+            for kind in ("cat", "dog"):
+                tar.add(photos / kind, kind)
+        options["name"] = "webdataset"
+    first = pixels(read(photos, **options))
+    (tmp_path / "link").symlink_to(photos)
+    monkeypatch.chdir(photos / "cat")
+    root = {"link": tmp_path / "link", "above": photos / "cat" / "..", "relative": Path("..")}[way]
+    for module in ("images", "shards"):
+        monkeypatch.setattr(f"clfkit.data.{module}.decode_image", None)
+    for _ in range(2):
+        assert np.array_equal(pixels(read(root, **options)), first)
 
 
 KILLED = """

@@ -121,8 +121,8 @@ class ImageFiles:
         return decode_image(self.root / self.names[row], self.format)
 
     def origins(self) -> Iterator[bytes]:
-        """For each file its path, and its stats."""
-        folder = os.fsencode(self.root.absolute() / "_")[:-1]
+        """For each file its true path, by whichever way its folder was named, and its stats."""
+        folder = os.fsencode(Path(os.path.realpath(self.root), "_"))[:-1]
         stats = memoryview(self.stats.tobytes())
         return (
             folder + name + b"\0" + stats[start : start + 24]

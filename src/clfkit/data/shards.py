@@ -176,8 +176,8 @@ class ShardImages:
         return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
 
     def origins(self) -> Iterator[bytes]:
-        """For each image its shard's path, its place there, and the shard's state."""
-        folders = [os.fsencode(path.absolute()) + b"\0" for path in self.shards]
+        """For each image its shard's true path, its place there, and the shard's state."""
+        folders = [os.fsencode(os.path.realpath(path)) + b"\0" for path in self.shards]
         columns = np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard]))
         rows = memoryview(columns.tobytes())
         return (
