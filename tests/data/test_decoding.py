@@ -30,6 +30,24 @@ def test_formats(suffix: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(pixels[:, 1, 2].astype(int), [200, 100, 50], atol=2 if suffix == "jpg" else 0)
 
 
+def test_other_formats_are_not_tried_whatever_a_file_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow starts Ghostscript for EPS files."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "cat.eps")
+    started = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *args, **_: started.append(args))
+    (tmp_path / "cat.eps").rename(tmp_path / "cat.jpg")
+    for content in (None, (tmp_path / "cat.jpg").read_bytes()):
+        with pytest.raises(DataError, match=r"cat\.jpg: not an image in a format that is read \(PNG, JPEG, "):
+            decode_image(tmp_path / "cat.jpg", form(), content)
+    assert started == []
+
+
+def test_pictures_of_several_in_one_jpeg_file_are_read(tmp_path: Path) -> None:
+    first, second = Image.new("RGB", (4, 4), "white"), Image.new("RGB", (4, 4))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
+    assert decode_image(tmp_path / "a.jpg", form()).min() > 250
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_modes(mode: str, channels: int, tmp_path: Path) -> None:
@@ -129,9 +147,9 @@ def header_of(width: int, height: int) -> bytes:
         (header_of(60_000, 60_000), "more than the 100,000,000 pixels"),
         (header_of(10_000, 10_001), "more than the 100,000,000"),
         (header_of(8, 8), "damaged image"),
-        (b"", "not an image in a known format"),
+        (b"", "not an image in a format that is read"),
         (b"GIF89a", "damaged image|not an image"),
-        (b"hello", "not an image in a known format"),
+        (b"hello", "not an image in a format that is read"),
     ],
 )
 def test_bad_files_are_named(content: bytes, message: str, tmp_path: Path) -> None:

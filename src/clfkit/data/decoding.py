@@ -13,6 +13,7 @@ import numpy as np
 from clfkit.data.bundle import ImageFormat, PixelArray
 from clfkit.data.jpeg_decoders import jpeg_decoder
 from clfkit.data.resizing import fitted, swaps_sides, turned
+from clfkit.data.scanning import FORMATS
 from clfkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 100_000_000  # a header that claims more is refused before anything is decoded
 MOST_BYTES = 4 * MAX_PIXELS  # of a JPEG file: more than so many pixels take
+READ = tuple(dict.fromkeys(FORMATS.values()))  # and no others: for EPS files, Pillow would start Ghostscript
 ORIENTATION = 0x0112  # the tag in EXIF data
 
 
@@ -34,13 +36,13 @@ def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = 
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path if content is None else io.BytesIO(content)) as opened:
+        with Image.open(path if content is None else io.BytesIO(content), formats=READ) as opened:
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 raise DataError(f"{path}: {width}×{height} pixels are more than the {MAX_PIXELS:,} that are read")
             return _pixels(opened, image_format)
     except UnidentifiedImageError:
-        reason = "not an image in a known format"
+        reason = f"not an image in a format that is read ({', '.join(READ)})"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         reason = f"more than the {MAX_PIXELS:,} pixels that are read"
     except FileNotFoundError:

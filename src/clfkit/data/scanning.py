@@ -12,7 +12,13 @@ from clfkit.errors import DataError
 Watch = Callable[[str], object]
 """Takes the name of a folder or link on whose state it depends what was found."""
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
+FORMATS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP", ".tif": "TIFF",
+    ".tiff": "TIFF", ".pgm": "PPM", ".ppm": "PPM",
+}  # fmt: skip
+"""Suffixes of image files, and Pillow's names of the formats that are read, whatever suffix a file has."""
+
+SUFFIXES = frozenset(FORMATS)
 
 
 def is_image(name: str) -> bool:
