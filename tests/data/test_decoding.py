@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from clfkit.data.bundle import ImageFormat
-from clfkit.data.decoding import decode_image
+from clfkit.data.decoding import MAX_PIXELS, decode_image
 from clfkit.errors import DataError
 
 
@@ -144,8 +144,9 @@ def header_of(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (header_of(60_000, 60_000), "more than the 100,000,000 pixels"),
-        (header_of(10_000, 10_001), "more than the 100,000,000"),
+        (header_of(60_000, 60_000), "more than the 89,000,000 pixels"),
+        (header_of(10_000, 8_901), "more than the 89,000,000"),
+        (header_of(10_000, 8_900), "damaged image"),
         (header_of(8, 8), "damaged image"),
         (b"", "not an image in a format that is read"),
         (b"GIF89a", "damaged image|not an image"),
@@ -157,6 +158,11 @@ def test_bad_files_are_named(content: bytes, message: str, tmp_path: Path) -> No
     file.write_bytes(content)
     with pytest.raises(DataError, match=rf"bad\.png: .*({message})"):
         decode_image(file, form())
+
+
+def test_pillow_warns_of_no_image_that_is_read() -> None:
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert MAX_PIXELS < Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "tif", "bmp", "webp"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-MAX_PIXELS = 100_000_000  # a header that claims more is refused before anything is decoded
+MAX_PIXELS = 89_000_000  # a header that claims more is refused before anything is decoded; Pillow warns from 89.5 on
 MOST_BYTES = 4 * MAX_PIXELS  # of a JPEG file: more than so many pixels take
 READ = tuple(dict.fromkeys(FORMATS.values()))  # and no others: for EPS files, Pillow would start Ghostscript
 ORIENTATION = 0x0112  # the tag in EXIF data
