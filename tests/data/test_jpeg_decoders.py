@@ -152,6 +152,34 @@ def test_simplejpeg_is_strict(photo: Image.Image) -> None:
         decode_image(Path("a.jpg"), form(8, 8, "simplejpeg"), bytes(content))
 
 
+def flat_jpeg(sampling: tuple[int, int, int], blocks: int) -> bytes:
+    """A 48 × 96 picture of one colour with these sampling factors, as many coded blocks of brightness in a unit."""
+    content = jpeg(Image.new("RGB", (96, 48), (128, 128, 128)), subsampling=0)
+    frame = content.index(b"\xff\xc0") + 11
+    scan = content.index(b"\xff\xda") + 14
+    factors = bytearray(content[:scan])
+    factors[frame : frame + 9 : 3] = bytes(sampling)
+    width, height = (8 * max(f >> shift & 15 for f in sampling) for shift in (4, 0))
+    first = "110" + "11111" + "1010"  # in the standard's tables: the mean is 31 steps higher, and nothing else
+    others = "001010" * (blocks - 1) + "0000" * sum((f >> 4) * (f & 15) for f in sampling[1:])
+    units = -(-96 // width) * -(-48 // height)
+    bits = first + others + ("001010" + others) * (units - 1)
+    bits += "1" * (-len(bits) % 8)
+    return bytes(factors) + int(bits, 2).to_bytes(len(bits) // 8, "big") + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    "sampling", [(0x31, 0x11, 0x11), (0x14, 0x11, 0x11), (0x21, 0x12, 0x11), (0x24, 0x11, 0x11), (0x11, 0x11, 0x11)]
+)
+def test_files_whose_subsampling_simplejpeg_cannot_name_are_pillows(sampling: tuple[int, int, int]) -> None:
+    content = flat_jpeg(sampling, (sampling[0] >> 4) * (sampling[0] & 15))
+    ours, pillows = (decode_image(Path("a.jpg"), form(20, 30, name), content) for name in ("simplejpeg", "pillow"))
+    assert np.array_equal(ours, pillows)
+    assert pillows.min() == pillows.max() > 130
+    with pytest.raises(DataError, match=r"a\.jpg: damaged image: "):
+        decode_image(Path("a.jpg"), form(20, 30, "simplejpeg"), content[:-30])
+
+
 @pytest.fixture
 def without_simplejpeg(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "simplejpeg", None)

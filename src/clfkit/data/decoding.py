@@ -79,8 +79,9 @@ def _stored(opened: ImageFile, image_format: ImageFormat) -> tuple[PixelArray, t
     divisor = max((each for each in (2, 4, 8) if min(width, height) >= each * least), default=1)
     decode = jpeg_decoder(image_format.decoder)
     if decode is not None and isinstance(opened, JpegImageFile) and opened.mode in ("L", "RGB"):
-        pixels = decode(_content(opened), grey, (height, width), divisor)
-        return pixels, (height, width) if len(pixels) == height else (height / divisor, width / divisor)
+        decoded = decode(_content(opened), grey, (height, width), divisor)
+        if decoded is not None:
+            return decoded, (height, width) if len(decoded) == height else (height / divisor, width / divisor)
     draft = opened.draft("L" if grey else "RGB", (least, least))
     opened.load()
     pixels = np.asarray(_eight_bits(opened, "L" if grey else "RGB"), dtype=np.uint8)

@@ -11,10 +11,14 @@ import numpy as np
 from clfkit.data.bundle import Decoder, PixelArray
 from clfkit.errors import DataError
 
-JpegDecoder = Callable[[bytes, bool, tuple[int, int], int], PixelArray]
+JpegDecoder = Callable[[bytes, bool, tuple[int, int], int], PixelArray | None]
 """(content, grey, (height, width), divisor) → the pixels (height, width, channels) of a grey or RGB file, as stored.
 
-divisor: 1, 2, 4 or 8, by which the sides may be divided, rounded up. Raises ValueError for a damaged file."""
+divisor: 1, 2, 4 or 8, by which the sides may be divided, rounded up. None for a file that may be sound but is not for
+this decoder. Raises ValueError for a damaged file."""
+
+UNNAMED_SUBSAMPLING = "Could not determine subsampling level of JPEG image"
+"""How libjpeg-turbo's interface, not libjpeg itself, refuses valid files whose subsampling it has no name for."""
 
 
 @cache
@@ -39,8 +43,16 @@ def _simplejpeg() -> JpegDecoder:
     except ModuleNotFoundError:
         raise ImportError("which is not installed: pip install clfkit[jpeg]") from None
 
-    def decode(content: bytes, grey: bool, size: tuple[int, int], divisor: int) -> PixelArray:
-        if simplejpeg.decode_jpeg_header(content)[:2] != size:
+    def decode(content: bytes, grey: bool, size: tuple[int, int], divisor: int) -> PixelArray | None:
+        try:
+            found = simplejpeg.decode_jpeg_header(content)[:2]
+        except KeyError:  # a subsampling (4:4:1) that simplejpeg has no name for
+            return None
+        except ValueError as error:
+            if str(error).endswith(UNNAMED_SUBSAMPLING):
+                return None
+            raise
+        if found != size:
             raise ValueError("it has two sizes")
         height, width = (-(-side // divisor) for side in size)
         colours = "GRAY" if grey else "RGB"
