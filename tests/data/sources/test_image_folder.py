@@ -141,6 +141,8 @@ def test_csv_with_parts(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("red/9.png,red,train", r"list\.csv:3: there is no file .*red/9\.png"),
+        ("red/0\0.png,red,train", r"list\.csv:3: there is no file .*red/0"),
+        ("re\0d/0.png,red,train", r"list\.csv:3: there is no file "),
         ("../0.png,red,train", r"list\.csv:3: .*does not lie below"),
         ("/etc/passwd,red,train", r"list\.csv:3: .*does not lie below"),
         ("red/0.png,red,dev", r"list\.csv:3: the part must be train, valid or test, not 'dev'"),
@@ -153,6 +155,13 @@ def test_faults_of_the_csv_name_the_line(line: str, message: str, tmp_path: Path
     (tmp_path / "list.csv").write_text(f"path,label,split\nblue/0.png,blue,train\n{line}\n")
     with pytest.raises(DataError, match=message):
         load(tmp_path, csv="list.csv")
+
+
+@pytest.mark.parametrize("name", ["nowhere.csv", "list\0.csv"])
+def test_a_list_that_is_not_there_is_told(name: str, tmp_path: Path) -> None:
+    paint_classes(tmp_path)
+    with pytest.raises(DataError, match=r"data\.csv: there is no file .*(nowhere|list)"):
+        load(tmp_path, csv=name)
 
 
 def test_above_the_memory_limit_images_are_decoded_on_access(tmp_path: Path) -> None:

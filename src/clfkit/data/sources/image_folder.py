@@ -97,6 +97,8 @@ def labelled_files(root: str, csv: str | None, cache: str) -> LabelledFiles:
     folder = Path(root)
     if not folder.is_dir():
         raise DataError(f"data.root: {root} is not a folder")
+    if csv is not None and not (folder / csv).exists():
+        raise DataError(f"data.csv: there is no file {folder / csv}")
     file = IndexFile.of(cache, folder, "image_folder", csv or "")
     kept = file.read() if file else None
     if kept is not None:
@@ -223,15 +225,16 @@ def _real(root: Path, name: str, folders: dict[str, str], where: str) -> tuple[s
     folders: those that are known already.
     """
     folder, _, base = name.rpartition("/")
-    if folder not in folders:
-        folders[folder] = os.path.realpath(root / folder)
-    path = f"{folders[folder]}{os.sep}{base}"
+    path = ""
     try:
+        if folder not in folders:
+            folders[folder] = os.path.realpath(root / folder)
+        path = f"{folders[folder]}{os.sep}{base}"
         mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):
             path = os.path.realpath(path)
             mode = os.lstat(path).st_mode
-    except OSError:
+    except (OSError, ValueError):  # the latter for a path that holds a NUL
         mode = 0
     if not stat.S_ISREG(mode):
         raise DataError(f"{where}: there is no file {root / name}")
