@@ -54,9 +54,10 @@ def _empty_like(images: Tensor) -> Tensor:
     import torch
 
     size = 4 * math.prod(images.shape)
-    if images.device.type != "cpu" or size < HUGE_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return torch.empty(images.shape, dtype=torch.float32, device=images.device)
-    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with contextlib.suppress(OSError):  # a system that has none
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(memory, dtype=torch.float32).view(images.shape)
+    if images.device.type == "cpu" and size >= HUGE_BYTES and hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # memory is short: torch may find some, or says so
+            memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            with contextlib.suppress(OSError):  # a system that has none
+                memory.madvise(mmap.MADV_HUGEPAGE)
+            return torch.frombuffer(memory, dtype=torch.float32).view(images.shape)
+    return torch.empty(images.shape, dtype=torch.float32, device=images.device)
