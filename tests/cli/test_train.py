@@ -47,6 +47,24 @@ def test_summary_names_accuracy_and_paths(cli, blobs: Path, tmp_path: Path) -> N
     assert str(tmp_path / "out/tiny/mine/checkpoints/best/model.safetensors") in done.out
 
 
+def test_summary_of_splits_with_different_metrics(cli, tmp_path: Path) -> None:
+    """One valid sample can have no part in two thirds of the classes; the test split has them all."""
+    rows = [f"{number % 7},{label}" for label, count in (("a", 60), ("b", 30), ("c", 15)) for number in range(count)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,label", *rows]) + "\n")
+    (tmp_path / "rare.yaml").write_text(
+        f"name: rare\ndata:\n  name: table\n  root: {tmp_path / 't.csv'}\n"
+        "  split: {valid: 1, test: 40, stratify: false}\n"
+        "model: logistic\ntrain: {epochs: 1, device: cpu, threads: 1}\nplots: []\n"
+    )
+    done = cli("train", tmp_path / "rare.yaml", "--out", tmp_path / "out")
+    assert done.code == 0
+    lines = [line.split() for line in done.out.split("best epoch")[1].splitlines()]
+    assert ["valid", "test"] in lines
+    thirds = [line[1:] for line in lines if line and line[0] in ("head_accuracy", "middle_accuracy", "tail_accuracy")]
+    assert sorted(valid for valid, _ in thirds)[1:] == ["–", "–"]
+    assert all(0 <= float(test) <= 1 for _, test in thirds)
+
+
 def test_quiet_prints_nothing(cli, blobs: Path, tmp_path: Path) -> None:
     done = cli("train", blobs, "--out", tmp_path / "out", "--quiet")
     assert (done.code, done.out, done.err) == (0, "", "")

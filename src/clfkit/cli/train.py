@@ -241,11 +241,13 @@ def _summarise(run: RunDirectory) -> None:
     status = run.status()
     splits = _evaluated(run)
     scores = [telling(run.metrics(split), len((run.evaluation(split) or {})["classes"])) for split in splits]
-    rows = [[split, *values.values()] for split, values in zip(splits, scores, strict=True)]
-    header = ["split", *scores[-1]]
+    names = sorted(
+        {name for values in scores for name in values}
+    )  # a split may lack all rare classes, and their metrics
+    rows = [[name, *(values.get(name) for values in scores)] for name in names]
     say()
     say(f"best epoch {status.get('best_epoch')} of {len(run.history())}; {in_words(status.get('timing', {}))}")
-    say(columns(rows, header))
+    say(columns(rows, ["", *splits]))
     say()
     written = {what: str(path) for what, path in run.written().items()}
     if "plots" in written:
