@@ -125,6 +125,14 @@ def test_unknown_names(shapes: Registry[Shared]) -> None:
     assert str(caught.value).isprintable() and len(str(caught.value)) < 200
 
 
+def test_a_backbone_given_as_a_model_is_told_where_it_belongs() -> None:
+    with pytest.raises(UnknownName, match=r"^'conv' is a backbone: model: {name: custom_head, backbone: conv\}$"):
+        components.models.entry("conv")
+    with pytest.raises(ValidationError, match=r"'resnet18' is a backbone: .*resnet18\}") as refused:
+        components.models.parse("resnet18")
+    assert "--plugin" not in str(refused.value)
+
+
 def test_parse(shapes: Registry[Shared]) -> None:
     bare = shapes.parse("polygon")
     assert bare == shapes.parse({"name": "polygon"}) == shapes.parse({}) == shapes.parse(bare)

@@ -87,8 +87,10 @@ class NoOptions(Options):
 
 
 datasets: Registry[DataOptions] = Registry("dataset", "clfkit.data.sources", DataOptions)
-models: Registry[NoOptions] = Registry("model", "clfkit.models", NoOptions)
 backbones: Registry[NoOptions] = Registry("backbone", "clfkit.models.backbones", NoOptions)
+models: Registry[NoOptions] = Registry(
+    "model", "clfkit.models", NoOptions, elsewhere=(backbones, "model: {{name: custom_head, backbone: {}}}")
+)
 engines: Registry[NoOptions] = Registry("engine", "clfkit.engines", NoOptions, default="auto")
 losses: Registry[LossOptions] = Registry("loss", "clfkit.losses", LossOptions, default="cross_entropy")
 optimizers: Registry[OptimizerOptions] = Registry(

@@ -94,10 +94,10 @@ def component_reference() -> str:
     return "\n".join(parts)
 
 
-def starter(dataset: str, model: str) -> str:
-    """A commented YAML file for a dataset and a model, every option at its default."""
+def starter(dataset: str, model: str, file: str) -> str:
+    """A commented YAML file for a dataset and a model, every option at its default. file: where it will stand."""
     lines = [
-        f"# {dataset} with {model}. Train it with:  clfkit train {dataset}.yaml",
+        f"# {dataset} with {model}. Train it with:  clfkit train {file}",
         "# Every option stands at its default; delete what you do not change.",
         f"name: {dataset}",
         "seed: 42",

@@ -74,16 +74,24 @@ class Registry(Generic[S]):
 
     Annotating a pydantic field with a registry (`Annotated[Component[S], registry]`) makes that field accept
     `{name: …, **options}` or a bare name, and hold a `Component`. Every member must have the options `required`.
+    elsewhere: another registry whose names people give to this one, and what they are to write, with {} for the name.
     """
 
     def __init__(
-        self, kind: str, package: str, shared: type[S], default: str | None = None, required: tuple[str, ...] = ()
+        self,
+        kind: str,
+        package: str,
+        shared: type[S],
+        default: str | None = None,
+        required: tuple[str, ...] = (),
+        elsewhere: tuple[Registry[Any], str] | None = None,
     ) -> None:
         self.kind = kind
         self.package = package
         self.shared = shared
         self.default = default
         self.required = required
+        self.elsewhere = elsewhere
         self._entries: dict[str, Entry[S]] = {}
         self._implementations: dict[tuple[str, str], Callable[..., Any]] = {}
         self._discovered: set[str] = set()
@@ -148,7 +156,9 @@ class Registry(Generic[S]):
         """The component called `name`. Raises UnknownName, which lists the others."""
         self._find(name)
         if name not in self._entries:
-            raise UnknownName(f"unknown {self.kind} {shown(name)}; {meant(name, self._entries)}")
+            raise UnknownName(
+                self._elsewhere(name) or f"unknown {self.kind} {shown(name)}; {meant(name, self._entries)}"
+            )
         return self._entries[name]
 
     def parse(self, value: object) -> Component[S]:
@@ -175,7 +185,8 @@ class Registry(Generic[S]):
         try:
             entry = self.entry(name)
         except UnknownName as error:
-            own = "" if closest(name, self.names()) else " (a component of your own needs --plugin FILE)"
+            known = self._elsewhere(name) or closest(name, self.names())
+            own = "" if known else " (a component of your own needs --plugin FILE)"
             raise self._fault_at("name", f"{error}{own}") from None
         return Component(name, entry.options.model_validate(options))
 
@@ -199,6 +210,13 @@ class Registry(Generic[S]):
     def _fault_at(self, key: str, message: str) -> ValidationError:
         line: InitErrorDetails = {"type": fault(message), "loc": (key,), "input": None}
         return ValidationError.from_exception_data(self.kind, [line])
+
+    def _elsewhere(self, name: str) -> str | None:
+        """What to write for a name that belongs to another kind, or None."""
+        if self.elsewhere is None or name not in self.elsewhere[0].names():
+            return None
+        other, form = self.elsewhere
+        return f"{shown(name)} is a {other.kind}: {form.format(name)}"
 
     def _find(self, name: str) -> None:
         """Import the file called as the component that is looked for, or all files if there is none that has it."""

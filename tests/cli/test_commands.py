@@ -167,6 +167,11 @@ def test_eval_on_other_data_matches_classes_by_name(cli, trained: Path, tmp_path
         (("show", "modle", "cnn"), 2, "did you mean 'model"),
         (("list", "datsets"), 2, "did you mean 'datasets'"),
         (("init", "--dataset", "blobs", "--model", "cnn"), 2, "needs image data"),
+        (
+            ("init", "--model", "resnet_small"),
+            2,
+            "'resnet_small' is a backbone: model: {name: custom_head, backbone: resnet_small}",
+        ),
         (("validate", "nowhere.yaml"), 2, "No such file"),
     ],
 )
@@ -237,6 +242,13 @@ def test_init_writes_a_config_that_validates(cli, tmp_path: Path, monkeypatch, d
     again = cli("init", "--dataset", dataset)
     assert again.code == 2
     assert "exists already" in again.err
+
+
+def test_a_starter_names_the_file_that_it_stands_in(cli, tmp_path: Path) -> None:
+    file = tmp_path / "my first.yaml"
+    assert cli("init", "--dataset", "blobs", "--out", file).code == 0
+    assert file.read_text().splitlines()[0].endswith(f"clfkit train '{file}'")
+    assert cli("validate", file).code == 0
 
 
 def test_list_and_show_know_every_component(cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from clfkit.cli.arguments import Plugins
 from clfkit.cli.terminal import complain
 from clfkit.errors import UsageError
+from clfkit.wording import printable
 
 
 def init(
@@ -38,7 +40,7 @@ def init(
     path = file or Path(f"{dataset}.yaml")
     if path.exists() and not force:
         raise UsageError(f"{path} exists already; add --force to overwrite it, or choose another with --out")
-    write_atomically(path, starter(dataset, chosen.name).encode())
+    write_atomically(path, starter(dataset, chosen.name, printable(shlex.quote(str(path)), None)).encode())
     required = [f"data.{name}" for name, field in source.options.model_fields.items() if field.is_required()]
     fill_in = f"Fill in {', '.join(required)}. Then" if required else "Next"
     complain(f"{path} written. {fill_in}:\n  clfkit validate {path}\n  clfkit train {path}")
