@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clfkit.data.scanning import ImageScan, entries, is_folder, is_image
+from clfkit.data.scanning import FORMATS, ImageScan, entries, is_folder, is_image
 from clfkit.errors import DataError
 
 
@@ -28,6 +29,12 @@ def test_names_are_sorted_as_paths_of_text(stems: list[str], tmp_path_factory: p
     scan = ImageScan()
     assert scan.add(root, "x") == len(set(stems))
     assert scan.names().tolist() == sorted(f"x/{stem}.png" for stem in set(stems))
+
+
+def test_the_page_lists_the_suffixes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    (sentence,) = re.findall(r"Images are the files that end in\s(.*?);", page, re.DOTALL)
+    assert set(re.findall(r"`(\.\w+)`", sentence)) == FORMATS.keys()
 
 
 def test_every_folder_is_told_before_it_is_listed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from clfkit.components import datasets
 from clfkit.data.bundle import DataBundle
 from clfkit.data.loading import Selection, load_bundle
 from clfkit.errors import ClassMismatch, DataError
+from clfkit.progress import Quiet
+from clfkit.reporting import heard_by
 
 COLOURS = {"blue": (0, 0, 200), "green": (0, 200, 0), "red": (200, 0, 0)}
 
@@ -124,6 +127,62 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
         for number in range(4):
             paint(tmp_path / name / f"{number}.png", (0, 0, 0))
     assert load(tmp_path).spec.classes.names == ("car", "train")
+
+
+class Notes(Quiet):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def paint_images(folder: Path) -> None:
+    for number in range(4):
+        paint(folder / f"{number}.png", (0, 0, 0))
+
+
+def notes_on(root: Path, cache: Path) -> list[str]:
+    with heard_by(notes := Notes()):
+        load(root, cache=str(cache))
+    return [message for message in notes.said if message.startswith("note:")]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return tmp_path / "pictures"
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (("Train/a", "Train/b", "Validation/a"), "'Train', 'Validation' are taken for classes; .* train, valid and"),
+        (("Training", "Testing"), "'Testing', 'Training' are taken for classes"),
+        (("train/a", "Testing/a"), "'Testing', 'train' are taken for classes"),
+        (("letters/a", "letters/b", "digits/1/0"), "hold only folders; .* data.root: .*pictures/digits$"),
+        (("train/x/a", "train/y/b"), "hold only folders; .* move them into .*pictures/train$"),
+    ],
+)
+def test_folders_that_hardly_are_classes_are_noted(
+    folders: tuple[str, ...], message: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clfkit.data.index.SETTLED_NS", -(10**10))  # an index of folders that were just made
+    for folder in folders:
+        paint_images(pictures / folder)
+    first, warm = (notes_on(pictures, tmp_path / "cache") for _ in range(2))
+    (note,) = first
+    assert re.search(message, note), note
+    assert list((tmp_path / "cache").rglob("*.index")), "the second time it comes from the index"
+    assert warm == first
+
+
+@pytest.mark.parametrize("folders", [("a", "b/2024"), ("train/a", "train/b", "val/a/2024"), ("train", "car")])
+def test_folders_that_may_be_classes_are_not_noted(folders: tuple[str, ...], pictures: Path, tmp_path: Path) -> None:
+    for folder in folders:
+        paint_images(pictures / folder)
+    assert notes_on(pictures, tmp_path / "cache") == []
 
 
 def test_csv_with_parts(tmp_path: Path) -> None:

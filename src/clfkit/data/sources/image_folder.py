@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from posixpath import normpath
 from typing import Annotated, Literal, NamedTuple
@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from clfkit.components import datasets
-from clfkit.data.bundle import ClassMap, Dataset, Decoder, ImageFormat, IndexArray, Part
+from clfkit.data.bundle import ClassMap, Dataset, Decoder, ImageFormat, IndexArray, Part, listed
 from clfkit.data.cache import CacheFolder, load_images
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import ImageFiles
@@ -25,7 +25,10 @@ from clfkit.data.names import NameCollector, Names
 from clfkit.data.scanning import ImageScan, folders_in
 from clfkit.errors import DataError
 from clfkit.options import Needs, one_of
-from clfkit.reporting import work
+from clfkit.reporting import say, work
+
+PARTS_ELSEWHERE = {*PART_NAMES, "testing", "eval", "evaluation", "dev", "holdout"}
+"""What others call the parts, in small letters; a class is hardly called so."""
 
 Size = Annotated[
     PositiveInt | tuple[PositiveInt, PositiveInt],
@@ -108,6 +111,8 @@ def labelled_files(root: str, csv: str | None, cache: str) -> LabelledFiles:
         found = _from_csv(folder, csv, watched) if csv is not None else _from_folders(folder, watched)
         if file:
             file.write(found.arrays(), watched)
+    if csv is None:
+        _wonder(root, found)
     return LabelledFiles(found.names, *label_samples(found.classes, found.parts, f"data.root: {root}"))
 
 
@@ -128,6 +133,27 @@ class _Found(NamedTuple):
         classes = {"codes": self.classes.codes, **flat("classes", Names.of(self.classes.names))}
         parts = {} if self.parts is None else {"parts": self.parts}
         return {**flat("names", self.names), **classes, **parts}
+
+
+def _wonder(root: str, found: _Found) -> None:
+    """Say so where the class folders look like something else: parts, or folders of classes."""
+    parts = [name for name in found.classes.names if name.lower() in PARTS_ELSEWHERE]
+    depth = 1 if found.parts is None else 2
+    if len(parts) > 1:
+        say(
+            f"note: data.root: {listed(sorted(parts))} are taken for classes; "
+            "if they are parts, call their folders train, valid and test"
+        )
+    elif all(name.count("/") > depth for name in _each(found.names)):  # nearly always ends at the first
+        first = found.names[0].split("/")
+        remedy = f"move them into {Path(root, first[0])}" if depth > 1 else f"give data.root: {Path(root, first[0])}"
+        say(f"note: data.root: the class folders hold only folders; if those are the classes, {remedy}")
+
+
+def _each(names: Names) -> Iterator[str]:
+    """The names, without the positions of all of them as a list."""
+    for at in range(0, len(names), 10_000):
+        yield from names[at : at + 10_000]
 
 
 class _ClassFolder(NamedTuple):
