@@ -167,6 +167,17 @@ def test_another_way_to_the_same_folder_finds_the_same_cache(
         assert np.array_equal(pixels(read(root, **options)), first)
 
 
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names of files are text there")
+def test_a_folder_may_lie_below_a_name_that_is_not_utf8(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    photos.rename(odd / "photos")
+    monkeypatch.chdir(odd)
+    assert isinstance(read(Path("photos")).inputs, CachedImages)
+
+
 KILLED = """
 import os, signal, sys
 from clfkit.config import load_config

@@ -30,7 +30,7 @@ def cache_path(where: str, root: Path, *about: str) -> Path | None:
         return None
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clfkit"
     real = os.path.realpath(root)
-    digest = hashlib.sha256("\0".join((real, *about)).encode()).hexdigest()
+    digest = hashlib.sha256(os.fsencode("\0".join((real, *about)))).hexdigest()
     name = re.sub(r"[^\w.-]+", "_", Path(real).name)[:40]
     return (home if where == "auto" else Path(where)) / f"{name}-{digest[:12]}"
 
