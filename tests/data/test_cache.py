@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -270,6 +272,40 @@ def test_a_full_disk_is_no_error(photos: Path, monkeypatch: pytest.MonkeyPatch) 
     said = heard(lambda: read(photos))
     assert len(said) == 1
     assert said[0].endswith("has 1.0 GB free, decoded images take 2 MB: not cached")
+
+
+@pytest.mark.parametrize("flush", [2, 9])
+def test_nothing_is_left_where_a_quota_ends_the_decoding(
+    flush: int, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        flushes.append(descriptor)
+        if len(flushes) == flush:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    said = heard(lambda: read(photos))
+    assert len(said) == 1
+    assert re.fullmatch("note: images are not cached in .*: .*quota.*", said[0])
+    assert [file.name for file in (Path(os.environ["XDG_CACHE_HOME"]) / "clfkit").glob("*/*")] == ["lock"]
+
+
+LIMITED = """
+import resource, sys
+from clfkit.components import datasets
+from clfkit.data.images import ImageFiles
+resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
+data = {"name": "image_folder", "root": sys.argv[1], "size": 160, "memory": 1}
+assert isinstance(datasets.build(datasets.parse(data), 0).inputs, ImageFiles)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_a_limit_of_the_system_is_no_error_and_leaves_nothing(photos: Path) -> None:
+    subprocess.run([sys.executable, "-c", LIMITED, str(photos)], check=True, timeout=60)
+    assert [file.name for file in (Path(os.environ["XDG_CACHE_HOME"]) / "clfkit").glob("*/*")] == ["lock"]
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(photos: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,7 @@ from clfkit.storage import flush_folder, write_through
 VERSION = 2  # of the files and of what is done to an image; with another one every image is decoded anew
 CHUNK_BYTES = 16 * MEGABYTE  # what is written, flushed and recorded at once, and lost by a kill at most
 CHUNK_IMAGES = 1024
+KINDS = ("journal", "pixels", "ids")  # of files, in the order in which they are removed
 
 RowIds = npt.NDArray[np.uint64]
 
@@ -123,8 +124,16 @@ class PixelFile:
     def fill(self, images: Images, missing: Sequence[int]) -> None:
         """Put the images of these chunks there: those that an older set holds are copied, the others decoded.
 
-        Raises OSError, and DataError naming a file that cannot be read; what is recorded by then stays.
+        Raises DataError naming a file that cannot be read; what is recorded by then stays. Raises OSError; nothing stays,
+        since the disk that refuses is often full, or a quota reached.
         """
+        try:
+            self._fill(images, missing)
+        except OSError:
+            self.remove()
+            raise
+
+    def _fill(self, images: Images, missing: Sequence[int]) -> None:
         write_through(self.file("ids"), self.ids.tobytes())
         lost = set(missing)  # their records go first, lest zeros or spoiled pixels be believed after a stop
         good = (_record(*chunk) for chunk in self.journal().items() if chunk[0] not in lost)
@@ -182,11 +191,23 @@ class PixelFile:
 
     def remove_others(self) -> None:
         """Remove whatever else was kept for this dataset; a process that has it open may go on with it."""
-        for kind in ("journal", "pixels", "ids"):
-            for file in self.folder.glob(f"*.{kind}"):
-                if file.stem != self.key:
-                    with contextlib.suppress(OSError):  # Windows keeps what is open
-                        file.unlink()
+        remove(file for file in kept_files(self.folder) if file.stem != self.key)
+
+    def remove(self) -> None:
+        """Remove its own files."""
+        remove(map(self.file, KINDS))
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """The files of all sets in a folder."""
+    return [file for kind in KINDS for file in folder.glob(f"*.{kind}")]
+
+
+def remove(files: Iterable[Path]) -> None:
+    """Remove what can be removed of some files: Windows keeps what is open."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 class _Lookup:
