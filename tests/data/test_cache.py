@@ -274,6 +274,27 @@ def test_a_full_disk_is_no_error(photos: Path, monkeypatch: pytest.MonkeyPatch) 
     assert said[0].endswith("has 1.0 GB free, decoded images take 2 MB: not cached")
 
 
+def test_where_there_is_no_room_for_two_the_old_one_gives_way(
+    photos: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = COUNT * 3 * SIDE**2
+
+    def usage(path: Path) -> object:
+        taken = sum(file.stat().st_size for file in path.glob("*.pixels"))
+        return real(path)._replace(free=10**9 + size * 3 // 2 - taken)
+
+    real = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    for _ in range(2):
+        assert isinstance(read(photos).inputs, CachedImages)
+    assert len(decoded) == COUNT
+    Image.new("RGB", (9, 9), "red").save(photos / "dog" / "10.jpg")
+    again = read(photos)
+    assert isinstance(again.inputs, CachedImages)
+    assert np.array_equal(pixels(again), pixels(read(photos, cache="off", memory=50)))
+    assert cache_file("pixels").stat().st_size == size
+
+
 @pytest.mark.parametrize("flush", [2, 9])
 def test_nothing_is_left_where_a_quota_ends_the_decoding(
     flush: int, photos: Path, monkeypatch: pytest.MonkeyPatch

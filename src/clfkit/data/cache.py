@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,8 +92,9 @@ def load_cached(images: Images, folder: CacheFolder, megabytes: int) -> Inputs |
     try:
         with folder.held():
             if missing := kept.missing(check=resident):
-                free = shutil.disk_usage(folder.path).free + kept.occupied
-                if size + SPARE_BYTES > free:
+                if size + SPARE_BYTES > kept.free:  # not beside what is there of the time before files changed
+                    kept.remove_others()
+                if size + SPARE_BYTES > (free := kept.free):
                     say(f"note: {folder.path} has {_shown(free)} free, decoded images take {_shown(size)}: not cached")
                     return None
                 kept.fill(images, missing)

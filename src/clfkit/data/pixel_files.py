@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -78,12 +79,13 @@ class PixelFile:
         return max(1, min(CHUNK_IMAGES, CHUNK_BYTES // self.row_bytes))
 
     @property
-    def occupied(self) -> int:
-        """Bytes that its pixels take on the disk already."""
+    def free(self) -> int:
+        """Bytes of the disk that its pixels may take, those that they take already among them."""
         try:
-            return getattr(self.file("pixels").stat(), "st_blocks", 0) * 512
+            occupied = getattr(self.file("pixels").stat(), "st_blocks", 0) * 512
         except FileNotFoundError:
-            return 0
+            occupied = 0
+        return shutil.disk_usage(self.folder).free + occupied
 
     def rows(self, chunk: int) -> range:
         """The rows of a chunk."""
