@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -336,6 +337,67 @@ def test_a_folder_that_cannot_be_written_is_no_error(photos: Path, tmp_path: Pat
     assert isinstance(dataset.inputs, ImageFiles)
     assert len(said) == 1
     assert said[0].startswith("note: images are not cached in ")
+
+
+@pytest.mark.parametrize("reason", [errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("memory", [1, 50])
+def test_a_cache_that_can_only_be_read_is_read(
+    memory: int, reason: int, photos: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*rest: object, **options: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    first = pixels(read(photos))
+    decoded.clear()
+    spare = cache_file("pixels").with_name("other.pixels")
+    spare.touch()
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    assert np.array_equal(pixels(read(photos, memory=memory)), first)
+    assert not decoded
+    assert spare.exists(), "nothing is removed without the lock"
+    (photos / "cat" / "01.jpg").unlink()
+    said = heard(lambda: read(photos))
+    assert len(said) == 1
+    assert said[0].endswith(f": {os.strerror(reason)}")
+
+
+TOGETHER = """
+import sys, time, zlib
+from pathlib import Path
+from clfkit.components import datasets
+from clfkit.data import images
+from clfkit.progress import Quiet
+from clfkit.reporting import heard_by
+root, there = Path(sys.argv[1]), Path(sys.argv[2])
+class Waiting(Quiet):
+    def say(self, message):
+        if message.startswith("waiting"):
+            (there / "waiting").touch()
+decode = images.decode_image
+def log(path, *rest):
+    with (there / "decoded").open("a") as file:
+        file.write(path.name + "\\n")
+    for _ in range(100):  # until the other process has come
+        if (there / "waiting").exists():
+            break
+        time.sleep(0.02)
+    return decode(path, *rest)
+images.decode_image = log
+with heard_by(Waiting()):
+    data = {"name": "image_folder", "root": sys.argv[1], "size": 160, "memory": 1}
+    inputs = datasets.build(datasets.parse(data), 0).inputs
+print(type(inputs).__name__, zlib.crc32(inputs[:].tobytes()))
+"""
+
+
+def test_two_runs_that_start_at_once_decode_each_image_once(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TOGETHER, str(photos), str(tmp_path)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [run.communicate(timeout=120)[0].strip() for run in runs]
+    expected = zlib.crc32(pixels(read(photos, cache="off")).tobytes())
+    assert told == [f"CachedImages {expected}"] * 2
+    assert (tmp_path / "waiting").exists()
+    assert sorted((tmp_path / "decoded").read_text().split()) == [f"{number:02}.jpg" for number in range(COUNT)]
 
 
 def test_the_second_run_waits_for_the_first(photos: Path, decoded: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -48,19 +49,26 @@ class CacheFolder:
         return None if path is None else cls(path, limit)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """The folder for this process alone; says so when another one is waited for. Raises OSError."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"waiting for another run that decodes the same images into {self.path}")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+    def held(self) -> Iterator[OSError | None]:
+        """The folder for this process alone; says so when another one is waited for.
+
+        Yields what refused it, where it can be read at most: it is then not held. Raises OSError for other reasons.
+        """
+        with contextlib.ExitStack() as stack:
+            refusal = None
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock = FileLock(self.path / "lock")
+                try:
+                    stack.enter_context(lock.acquire(timeout=0))
+                except Timeout:
+                    say(f"waiting for another run that decodes the same images into {self.path}")
+                    stack.enter_context(lock.acquire())
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EROFS):
+                    raise
+                refusal = error
+            yield refusal
 
 
 def load_images(images: Images, megabytes: int, folder: CacheFolder | None = None) -> Inputs:
@@ -90,8 +98,10 @@ def load_cached(images: Images, folder: CacheFolder, megabytes: int) -> Inputs |
     resident = fits(len(images), images.format, megabytes)
     kept = PixelFile(folder.path, row_ids(images), shape_of(images.format))
     try:
-        with folder.held():
+        with folder.held() as refusal:
             if missing := kept.missing(check=resident):
+                if refusal:
+                    raise refusal
                 if size + SPARE_BYTES > kept.free:  # not beside what is there of the time before files changed
                     kept.remove_others()
                 if size + SPARE_BYTES > (free := kept.free):
@@ -99,7 +109,8 @@ def load_cached(images: Images, folder: CacheFolder, megabytes: int) -> Inputs |
                     return None
                 kept.fill(images, missing)
             say(f"decoded images: {_shown(size)} in {folder.path}")
-            kept.remove_others()
+            if not refusal:
+                kept.remove_others()
             pixels = kept.pixels()
     except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
         say(f"note: images are not cached in {folder.path}: {getattr(error, 'strerror', None) or error}")

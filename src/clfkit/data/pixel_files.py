@@ -126,8 +126,8 @@ class PixelFile:
     def fill(self, images: Images, missing: Sequence[int]) -> None:
         """Put the images of these chunks there: those that an older set holds are copied, the others decoded.
 
-        Raises DataError naming a file that cannot be read; what is recorded by then stays. Raises OSError; nothing stays,
-        since the disk that refuses is often full, or a quota reached.
+        Raises DataError naming a file that cannot be read; what is recorded by then stays. Raises OSError;
+        nothing stays, since the disk that refuses is often full, or a quota reached.
         """
         try:
             self._fill(images, missing)
