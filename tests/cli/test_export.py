@@ -167,6 +167,16 @@ def test_bits_agree_whatever_was_trained(cli, laboratory: Any, base: str, change
     assert json.loads(done.out)["largest_difference"] == 0
 
 
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_cells_that_do_not_divide_a_map_go_into_onnx(cli, laboratory: Any, pooling: str) -> None:
+    backbone = {"name": "conv", "channels": [3, 4]}  # maps of 4 × 4
+    model = {"name": "custom_head", "backbone": backbone, "pooling": pooling, "cells": 3}
+    run = laboratory.run(laboratory.config("digits", {"train.epochs": 1, "model": model})).path
+    done = cli("export", run, "--format", "onnx", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["largest_difference"] < 1e-6
+
+
 def test_an_ensemble_is_one_file(cli, laboratory: Any) -> None:
     changes = {"data.seed": 5, "train.epochs": 1}
     runs = [laboratory.run(laboratory.config("blobs", {**changes, "seed": seed})).path for seed in (1, 2)]

@@ -50,6 +50,17 @@ def test_each_cell_of_a_map_is_pooled_by_itself(kind: Pooling) -> None:
     assert maps.grad is not None and torch.isfinite(maps.grad).all()
 
 
+@pytest.mark.parametrize("kind", ["average", "max"])
+@pytest.mark.parametrize(("cells", "size"), [(2, (7, 5)), (3, (7, 9)), (4, (4, 7)), (1, (3, 5)), (5, (6, 5))])
+def test_cells_are_those_of_torchs_adaptive_pooling(kind: Pooling, cells: int, size: tuple[int, int]) -> None:
+    maps = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    torchs = torch.nn.AdaptiveAvgPool2d(cells) if kind == "average" else torch.nn.AdaptiveMaxPool2d(cells)
+    ours, theirs = pooling_layer(kind, cells)(maps), torchs(maps)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    gradients = [torch.autograd.grad((pooled**2).sum(), maps)[0] for pooled in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize("number", [0.0, -3.0, 1e-30, 1e20])
 def test_generalised_mean_has_numbers_and_gradients_everywhere(number: float) -> None:
     maps = torch.full((1, 2, 3, 3), number, requires_grad=True)

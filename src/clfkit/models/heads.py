@@ -28,7 +28,30 @@ def pooling_layer(kind: Pooling, cells: int = 1) -> nn.Module:
 
     if kind == "gem":
         return _generalised_mean(cells)
-    return nn.AdaptiveAvgPool2d(cells) if kind == "average" else nn.AdaptiveMaxPool2d(cells)
+    return nn.AdaptiveAvgPool2d(cells) if kind == "average" else _maximum(cells)
+
+
+def _maximum(cells: int) -> nn.Module:
+    import torch
+    from torch import nn
+    from torch.nn.functional import adaptive_max_pool2d, max_pool2d
+
+    def strips(size: int) -> list[slice]:
+        return [slice(at * size // cells, -(-(at + 1) * size // cells)) for at in range(cells)]
+
+    class Maximum(nn.Module):
+        """The largest number of each cell. Cells that do not divide a map, rows first, since ONNX knows no others."""
+
+        def forward(self, maps: Tensor) -> Tensor:
+            height, width = maps.shape[2:]
+            if height % cells == 0 and width % cells == 0:
+                return adaptive_max_pool2d(maps, cells)
+            rows = [maps[:, :, strip] for strip in strips(height)]
+            maps = torch.cat([max_pool2d(each, (each.shape[2], 1)) for each in rows], 2)
+            columns = [maps[:, :, :, strip] for strip in strips(width)]
+            return torch.cat([max_pool2d(each, (1, each.shape[3])) for each in columns], 3)
+
+    return Maximum()
 
 
 def _generalised_mean(cells: int) -> nn.Module:
