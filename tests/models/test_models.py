@@ -91,11 +91,19 @@ def test_cnn_is_as_deep_as_its_channels(depth: int) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize(("pooling", "cells"), [("average", 1), ("max", 1), ("average", 3), ("gem", 2)])
-def test_custom_head_takes_images_of_any_size(side: tuple[int, int], pooling: str, cells: int) -> None:
+@pytest.mark.parametrize(("pooling", "cells"), [("average", 1), ("max", 1), ("average", 3), ("max", 3), ("gem", 2)])
+def test_custom_head_takes_images_of_any_size_with_maps_of_no_fewer_pixels_than_cells(
+    side: tuple[int, int], pooling: str, cells: int
+) -> None:
     spec = make_spec(1, *side)
-    backbone = {"name": "conv", "channels": (2, 3, 4)}
-    check(build("custom_head", spec, backbone=backbone, pooling=pooling, cells=cells, hidden=(5,), norm="layer"), spec)
+    options = {"backbone": {"name": "conv", "channels": (2, 3, 4)}, "hidden": (5,), "norm": "layer"}
+    halved = min(2, min(side).bit_length() - 1)
+    height, width = (pixels >> halved for pixels in side)
+    if cells <= min(height, width):
+        check(build("custom_head", spec, pooling=pooling, cells=cells, **options), spec)
+    else:
+        with pytest.raises(ModelError, match=rf"model\.cells: {cells} .* too many for .* {height} × {width}; at most "):
+            build("custom_head", spec, pooling=pooling, cells=cells, **options)
 
 
 @pytest.mark.parametrize("kind", ["conv", "resnet18", "mobilenet_v3_small"])

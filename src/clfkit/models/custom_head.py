@@ -87,7 +87,7 @@ def custom_head(
         raise ModelError("model.unfreeze_at: needs freeze: true; a backbone that is not frozen learns from epoch 1 on")
     with refusals(f"backbone {backbone.name!r}", spec):
         trunk: nn.Module = backbones.build(backbone, spec)
-        pooled = _feature_maps(trunk, spec, backbone.name) * cells**2
+        pooled = _pooled_features(trunk, spec, backbone.name, cells)
     *inner, last = dense_layers(pooled, hidden, outputs, activation, dropout, norm)
     layers = as_modules(inner)
     layers += [cosine_classifier((pooled, *hidden)[-1], outputs)] if head == "cosine" else as_modules([last])
@@ -122,9 +122,18 @@ def custom_head(
     return CustomHead()
 
 
-def _feature_maps(backbone: nn.Module, spec: DataSpec, name: str) -> int:
-    """Number of feature maps that the backbone makes, found by a trial. Raises ModelError if it makes none."""
+def _pooled_features(backbone: nn.Module, spec: DataSpec, name: str, cells: int) -> int:
+    """Number of features where each of the backbone's maps, found by a trial, is pooled in `cells` × `cells` parts.
+
+    Raises ModelError if it makes no maps, or smaller ones.
+    """
     shape = shape_of_outputs(backbone, spec)
     if shape is None or len(shape) != 4:
         raise ModelError(f"backbone {name!r} must return feature maps (N, F, h, w), not {shape or 'something else'}")
-    return shape[1]
+    _, maps, height, width = shape
+    if cells > min(height, width):
+        raise ModelError(
+            f"model.cells: {cells} parts along each side are too many for feature maps of {height} × {width}; "
+            f"at most {min(height, width)}, or larger images"
+        )
+    return maps * cells**2
