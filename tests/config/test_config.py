@@ -324,6 +324,8 @@ WITHOUT_EFFECT = [
     ({"train": {"optimizer": {"name": "adam", "decay_all": True}}}, "train.optimizer.decay_all", "weight_decay or l1"),
     ({"data": {"name": "image_folder", "root": "x", "cache": "off", "cache_limit": 1.0}},
      "data.cache_limit", "a cache"),
+    ({"data": {"name": "webdataset", "root": "x", "cache": "off", "cache_limit": 1.0}},
+     "data.cache_limit", "a cache"),
 ]  # fmt: skip
 
 
@@ -337,6 +339,12 @@ def test_an_option_that_would_do_nothing_is_named(values: dict[str, Any], key: s
     with pytest.raises(ConfigError) as caught:
         typed(values)
     assert [(fault.key, fault.message) for fault in caught.value.faults] == [(key, f"has no effect without {needed}")]
+
+
+@pytest.mark.parametrize("name", ["image_folder", "webdataset"])
+def test_a_cache_is_a_path(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"data\.cache: must be the path of a folder, and no path holds a NUL"):
+        typed({"data": {"name": name, "root": "x", "cache": "a\0b"}})
 
 
 RANDOM = "backbone 'resnet18' starts from no trained weights, and what it starts from stays"

@@ -8,32 +8,25 @@ from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from posixpath import normpath
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveInt
 
 from clfkit.components import datasets
-from clfkit.data.bundle import ClassMap, Dataset, Decoder, ImageFormat, IndexArray, Part, listed
-from clfkit.data.cache import CacheFolder, load_images
+from clfkit.data.bundle import ClassMap, Dataset, Decoder, IndexArray, Part, listed
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import ImageFiles
 from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
-from clfkit.data.jpeg_decoders import jpeg_decoder
 from clfkit.data.labelling import PART_NAMES, Coded, PartCodes, label_samples, part_codes, part_named
 from clfkit.data.names import NameCollector, Names
 from clfkit.data.scanning import ImageScan, folders_in
+from clfkit.data.sources._image_inputs import Cache, CacheLimit, Channels, Resize, Size, image_format, inputs_of
 from clfkit.errors import DataError
-from clfkit.options import Needs, one_of
 from clfkit.reporting import say, work
 
 PARTS_ELSEWHERE = {*PART_NAMES, "testing", "eval", "evaluation", "dev", "holdout"}
 """What others call the parts, in small letters; a class is hardly called so."""
-
-Size = Annotated[
-    PositiveInt | tuple[PositiveInt, PositiveInt],
-    one_of("a number of pixels, or a pair of them: [height, width]"),
-]
 
 
 @datasets.register("image_folder", inputs="image")
@@ -42,12 +35,12 @@ def image_folder(
     *,
     root: str,
     size: Size = 64,
-    channels: Literal[1, 3] = 3,
-    resize: Literal["crop", "stretch"] = "crop",
+    channels: Channels = 3,
+    resize: Resize = "crop",
     csv: str | None = None,
     memory: PositiveInt = 2048,
-    cache: Annotated[str, Field(min_length=1)] = "auto",
-    cache_limit: Annotated[PositiveFloat, Needs("a cache", lambda group: group.cache != "off")] = 20.0,
+    cache: Cache = "auto",
+    cache_limit: CacheLimit = 20.0,
     decoder: Decoder = "pillow",
 ) -> Dataset:
     """Image files below one folder, uint8 (N, channels, height, width).
@@ -74,13 +67,11 @@ def image_folder(
         decoder: who decodes JPEG files: pillow, simplejpeg (the same pixels, sooner; `pip install clfkit[jpeg]`) or
             torchvision, where its decoders load.
     """
-    jpeg_decoder(decoder)  # told before the folder is read
+    image = image_format(size, channels, resize, decoder)  # a missing decoder is told before the folder is read
     found = labelled_files(root, csv, cache)
-    height, width = (size, size) if isinstance(size, int) else size
-    image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize, decoder=decoder)
-    kept_in = CacheFolder.of(cache, cache_limit, Path(root), csv or "", image_format)
-    inputs = load_images(ImageFiles(Path(root), found.names, image_format), memory, kept_in)
-    return Dataset(inputs, found.labels, found.classes, "image", ids=found.names, given=found.given, image=image_format)
+    files = ImageFiles(Path(root), found.names, image)
+    inputs = inputs_of(files, root, csv or "", memory, cache, cache_limit)
+    return Dataset(inputs, found.labels, found.classes, "image", ids=found.names, given=found.given, image=image)
 
 
 class LabelledFiles(NamedTuple):

@@ -6,20 +6,17 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import PositiveInt
 
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset, Decoder, ImageFormat, Part
-from clfkit.data.cache import CacheFolder, load_images
+from clfkit.data.bundle import Dataset, Decoder, Part
 from clfkit.data.index import IndexFile
-from clfkit.data.jpeg_decoders import jpeg_decoder
 from clfkit.data.labelling import PART_NAMES, Coded, label_samples, part_codes
 from clfkit.data.scanning import entries
 from clfkit.data.shards import ShardImages, ShardIndex, index_shards
-from clfkit.data.sources.image_folder import Size
+from clfkit.data.sources._image_inputs import Cache, CacheLimit, Channels, Resize, Size, image_format, inputs_of
 from clfkit.errors import DataError
 
 MOST_SHARDS = 1_000_000
@@ -32,11 +29,11 @@ def webdataset(
     root: str,
     shards: str = "",
     size: Size = 64,
-    channels: Literal[1, 3] = 3,
-    resize: Literal["crop", "stretch"] = "crop",
+    channels: Channels = 3,
+    resize: Resize = "crop",
     memory: PositiveInt = 2048,
-    cache: Annotated[str, Field(min_length=1)] = "auto",
-    cache_limit: PositiveFloat = 20.0,
+    cache: Cache = "auto",
+    cache_limit: CacheLimit = 20.0,
     decoder: Decoder = "pillow",
 ) -> Dataset:
     """Image files in uncompressed tar files (shards), uint8 (N, channels, height, width).
@@ -62,7 +59,7 @@ def webdataset(
         decoder: who decodes JPEG files: pillow, simplejpeg (the same pixels, sooner; `pip install clfkit[jpeg]`) or
             torchvision, where its decoders load.
     """
-    jpeg_decoder(decoder)  # told before the shards are read
+    image = image_format(size, channels, resize, decoder)  # a missing decoder is told before the shards are read
     folder = Path(root)
     if not folder.is_dir():
         raise DataError(f"data.root: {root} is not a folder")
@@ -74,11 +71,9 @@ def webdataset(
         raise DataError(f"data.root: {root} has no images in its {len(paths)} shards")
     of_sample = None if parts is None else part_codes(parts)[index.shard]
     classes, labels, given = label_samples(_classes(folder, index), of_sample, f"data.root: {root}")
-    height, width = (size, size) if isinstance(size, int) else size
-    image_format = ImageFormat(height=height, width=width, channels=channels, resize=resize, decoder=decoder)
-    kept_in = CacheFolder.of(cache, cache_limit, folder, f"shards {shards}", image_format)
-    inputs = load_images(ShardImages.of(paths, index, image_format), memory, kept_in)
-    return Dataset(inputs, labels, classes, "image", ids=index.ids, given=given, image=image_format)
+    images = ShardImages.of(paths, index, image)
+    inputs = inputs_of(images, root, f"shards {shards}", memory, cache, cache_limit)
+    return Dataset(inputs, labels, classes, "image", ids=index.ids, given=given, image=image)
 
 
 def _every(root: Path) -> list[Path]:
