@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +18,14 @@ from clfkit.data.decoding import decode_image, shape_of
 from clfkit.data.images import decode_each
 from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
 from clfkit.data.names import NameCollector, Names
-from clfkit.data.scanning import SUFFIXES
+from clfkit.data.scanning import SUFFIXES, is_image
+from clfkit.data.shard_labels import Origin, label_of_json, label_of_text, said
 from clfkit.data.tar_files import Member, read_members
 from clfkit.errors import DataError
-from clfkit.reporting import work
+from clfkit.reporting import say, work
 
 LARGEST_IMAGE = 1 << 30  # bytes of one image file; a larger one is refused
 LARGEST_LABEL = 1 << 20
-
-Origin = Literal[".cls", ".json", "folder"]
-"""Where a sample's label stands."""
 
 
 class _Sample(NamedTuple):
@@ -44,6 +41,8 @@ class ShardIndex(NamedTuple):
     shard, offset and size (N,): image i is the file of `size[i]` bytes from `offset[i]` on in shard number `shard[i]`.
     ids: the shard's name, a slash and the key. codes (N,): the positions in `labels`, which hold each label once: a
     number (an index of classes) or a name.
+    passed_over: how many images are in no sample, since there is more than a format's suffix behind the first dot of
+    their names; example: one of them.
     """
 
     shard: npt.NDArray[np.int32]
@@ -52,6 +51,8 @@ class ShardIndex(NamedTuple):
     ids: Names
     codes: npt.NDArray[np.int32]
     labels: Sequence[int | str]
+    passed_over: int = 0
+    example: str = ""
 
     @classmethod
     def of(cls, arrays: Arrays) -> ShardIndex:
@@ -59,18 +60,31 @@ class ShardIndex(NamedTuple):
         texts = names_in(arrays, "labels").tolist()
         labels = [int(text) if number else text for text, number in zip(texts, arrays["numbers"], strict=True)]
         columns = arrays["shard"], arrays["offset"], arrays["size"]
-        return cls(*columns, names_in(arrays, "ids"), arrays["codes"], labels)
+        passed_over, example = int(arrays["passed_over"][0]), names_in(arrays, "example")[0]
+        return cls(*columns, names_in(arrays, "ids"), arrays["codes"], labels, passed_over, example)
 
     def arrays(self) -> Arrays:
         """All of it, as an index file keeps it."""
         labels = flat("labels", Names.of(map(str, self.labels)))
         numbers = np.array([isinstance(label, int) for label in self.labels], np.bool_)
         columns: Arrays = {"shard": self.shard, "offset": self.offset, "size": self.size, "codes": self.codes}
-        return {**columns, **flat("ids", self.ids), **labels, "numbers": numbers}
+        passed_over = {"passed_over": np.array([self.passed_over]), **flat("example", Names.of([self.example]))}
+        return {**columns, **flat("ids", self.ids), **labels, "numbers": numbers, **passed_over}
+
+    def loss(self) -> str:
+        """What to know about the images that were passed over; empty where there are none."""
+        if not self.passed_over:
+            return ""
+        return (
+            f"{self.passed_over:,} images are passed over, such as {self.example}: in shards everything from the first "
+            "dot of a name on is its suffix; rename files with more dots"
+        )
 
 
 def index_shards(root: Path, names: Sequence[str], kept: IndexFile | None = None) -> ShardIndex:
     """Headers and labels of all shards, which lie below `root`; samples without an image are passed over.
+
+    Says so where they hold one whose name has too many dots.
 
     kept: where the index is read from while no shard changes, and written to. Raises DataError naming shard and sample
     for a damaged tar, a label that is missing or unreadable, labels of several origins, and a key that stands twice in
@@ -78,7 +92,15 @@ def index_shards(root: Path, names: Sequence[str], kept: IndexFile | None = None
     """
     arrays = kept.read() if kept else None
     if arrays is not None and names_in(arrays, "watched").tolist() == list(names):
-        return ShardIndex.of(arrays)
+        index = ShardIndex.of(arrays)
+    else:
+        index = _scanned(root, names, kept)
+    if len(index.ids) and index.passed_over:
+        say(f"note: {index.loss()}")
+    return index
+
+
+def _scanned(root: Path, names: Sequence[str], kept: IndexFile | None) -> ShardIndex:
     watched = Watched(root)
     collected = _Collector()
     with work("reading shards", len(names)) as progress:
@@ -100,6 +122,8 @@ class _Collector:
         self._offset, self._size = array("q"), array("q")
         self._labels: dict[int | str, int] = {}
         self._ids = NameCollector()
+        self._passed_over = 0
+        self._example = ""
         self._first: _Sample | None = None  # whose label's origin all others must share
 
     def add_shard(self, root: Path, number: int, name: str) -> None:
@@ -107,11 +131,15 @@ class _Collector:
         seen: set[str] = set()
         path = root / name
         for sample in _read_samples(path):
+            if isinstance(sample, str):
+                self._passed_over += 1
+                self._example = self._example or f"{name}/{sample}"
+                continue
             self._first = self._first or sample
             if sample.origin != self._first.origin:
                 raise DataError(
-                    f"{path}/{sample.key}: its label comes from {_said(sample.origin)}, and that of {self._first.key} "
-                    f"from {_said(self._first.origin)}; all must come from the same"
+                    f"{path}/{sample.key}: its label comes from {said(sample.origin)}, and that of {self._first.key} "
+                    f"from {said(self._first.origin)}; all must come from the same"
                 )
             if sample.key in seen:
                 raise DataError(f"{path}/{sample.key}: stands twice; the files of one sample must follow each other")
@@ -126,7 +154,8 @@ class _Collector:
         """All that was taken."""
         shard, codes = np.array(self._shard, np.int32), np.array(self._codes, np.int32)
         offset, size = np.array(self._offset, np.int64), np.array(self._size, np.int64)
-        return ShardIndex(shard, offset, size, self._ids.names(), codes, list(self._labels))
+        passed_over = self._passed_over, self._example
+        return ShardIndex(shard, offset, size, self._ids.names(), codes, list(self._labels), *passed_over)
 
 
 @dataclass(frozen=True)
@@ -198,8 +227,11 @@ class ShardImages:
         return decode_image(path / member.name, self.format, content)
 
 
-def _read_samples(path: Path) -> Iterator[_Sample]:
-    """The samples of one shard: files in a row whose names agree up to the first dot of the base name."""
+def _read_samples(path: Path) -> Iterator[_Sample | str]:
+    """The samples of one shard: files in a row whose names agree up to the first dot of the base name.
+
+    Of those without an image, the names of files that seem to be one.
+    """
     try:
         with FileIO(path) as file:
             current, files = "", dict[str, Member]()
@@ -227,11 +259,12 @@ def _key_and_suffix(name: str) -> tuple[str, str]:
     return ("/".join([*parts[:-1], stem]), dot + suffix.lower()) if suffix else ("", "")
 
 
-def _sample(path: Path, file: FileIO, key: str, files: Mapping[str, Member]) -> Iterator[_Sample]:
-    """The sample that some files make, if one of them is an image."""
+def _sample(path: Path, file: FileIO, key: str, files: Mapping[str, Member]) -> Iterator[_Sample | str]:
+    """The sample that some files make, if one of them is an image; else the names of those that seem to be one."""
     where = f"{path}/{key}"
     images = [suffix for suffix in files if suffix in SUFFIXES]
     if not images:
+        yield from (member.name for suffix, member in files.items() if is_image(suffix))
         return
     if len(images) > 1:
         raise DataError(f"{where}: has more than one image: {' and '.join(images)}")
@@ -241,42 +274,15 @@ def _sample(path: Path, file: FileIO, key: str, files: Mapping[str, Member]) -> 
     label: int | str | None = None
     origin: Origin = ".cls"
     if ".cls" in files:
-        label = _label_of_text(where, _small(path, file, files[".cls"]))
+        label = label_of_text(where, _small(path, file, files[".cls"]))
     elif ".json" in files:
-        origin, label = ".json", _label_of_json(where, _small(path, file, files[".json"]))
+        origin, label = ".json", label_of_json(where, _small(path, file, files[".json"]))
     if label is None:
         folders = key.split("/")[:-1]
         if not folders:
             raise DataError(f"{where}: has no label: neither a .cls, nor a «label» in a .json, nor a folder")
         origin, label = "folder", folders[-1]
     yield _Sample(key, image, label, origin)
-
-
-def _label_of_text(where: str, content: bytes) -> int | str:
-    try:
-        text = content.decode().strip()
-    except UnicodeDecodeError:
-        text = ""
-    if not text or "\n" in text:
-        raise DataError(f"{where}.cls: must hold the number or the name of a class, not {content[:40]!r}")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
-
-
-def _label_of_json(where: str, content: bytes) -> int | str | None:
-    """The value of «label», if there is one."""
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        raise DataError(f"{where}.json: not valid JSON") from None
-    label = value.get("label") if isinstance(value, dict) else None
-    if label is None or (isinstance(label, str) and _is_text(label)) or (type(label) is int and label >= 0):
-        return label
-    raise DataError(f"{where}.json: label must be the number or the name of a class, not {str(label)[:40]!r}")
-
-
-def _is_text(label: str) -> bool:
-    """Whether it is a name at all: neither empty nor half of a character, which JSON can hold."""
-    return bool(label) and not any("\ud800" <= character <= "\udfff" for character in label)
 
 
 def _small(path: Path, file: FileIO, member: Member) -> bytes:
@@ -290,7 +296,3 @@ def _content(path: Path, file: FileIO, member: Member) -> bytes:
     if len(content) != member.size:
         raise DataError(f"{path}/{member.name}: cut off since its header was read")
     return content
-
-
-def _said(origin: Origin) -> str:
-    return "its folder" if origin == "folder" else f"a {origin}"

@@ -18,6 +18,8 @@ from clfkit.data.loading import Selection, load_bundle
 from clfkit.data.shards import ShardImages
 from clfkit.data.tar_files import read_members
 from clfkit.errors import ClassMismatch, DataError
+from clfkit.progress import Quiet
+from clfkit.reporting import heard_by
 
 RNG = np.random.default_rng(0)
 
@@ -146,6 +148,37 @@ def test_what_is_hidden_or_leads_elsewhere_is_passed_over(tmp_path: Path) -> Non
     write_shard(tmp_path / ".hidden.tar", {"z/0.png": b""})
     (tmp_path / "readme.md").write_text("")
     assert {sample.split("/", 1)[1] for sample in every(load(tmp_path))} == {f"{'xy'[n % 2]}/a{n}" for n in range(10)}
+
+
+class Says(Quiet):
+    """Collects what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.mark.parametrize("cache", ["auto", "off"])
+def test_images_with_dots_in_their_names_are_passed_over_aloud(
+    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clfkit.data.index.SETTLED_NS", -(10**10))
+    names = ["x/a.mask.png", "x/a.png", "x/b.txt", *(f"y/a{n}.png" for n in range(9))]
+    lost = [f"x/IMG.{year}.JPG" for year in range(1990, 2000)]
+    write_shard(tmp_path / "a.tar", {name: png() for name in [*names, *lost]})
+    for _ in range(2):  # the second time from the index
+        says = Says()
+        with heard_by(says):
+            assert len(every(load(tmp_path, cache=cache))) == 10
+        (note,) = [line for line in says.said if "passed over" in line]
+        assert note.startswith(
+            "note: 10 images are passed over, such as a.tar/x/IMG.1990.JPG: in shards everything from"
+        )
+    write_shard(tmp_path / "a.tar", {name: png() for name in lost})
+    with pytest.raises(DataError, match=r"no images in its 1 shards; 10 images are passed over, such as a\.tar/x/IMG"):
+        load(tmp_path, cache=cache)
 
 
 def test_parts_come_from_words_in_the_names(tmp_path: Path) -> None:

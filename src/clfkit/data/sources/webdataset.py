@@ -68,7 +68,8 @@ def webdataset(
     parts = _parts(root, names)
     index = index_shards(folder, names, IndexFile.of(cache, folder, "webdataset", shards))
     if not len(index.ids):
-        raise DataError(f"data.root: {root} has no images in its {len(paths)} shards")
+        reason = f"; {index.loss()}" if index.passed_over else ""
+        raise DataError(f"data.root: {root} has no images in its {len(paths)} shards{reason}")
     of_sample = None if parts is None else part_codes(parts)[index.shard]
     classes, labels, given = label_samples(_classes(folder, index), of_sample, f"data.root: {root}")
     images = ShardImages.of(paths, index, image)
