@@ -267,6 +267,59 @@ def test_beyond_the_limit_images_are_streamed(photos: Path) -> None:
     assert isinstance(read(photos, cache_limit=0.001).inputs, ImageFiles)
 
 
+SMALL_SIDES = (156, 157, 158)  # of three formats, 1.8 MB each: two of them are within LIMIT
+LIMIT = 0.004
+
+
+def names_kept() -> set[str]:
+    """The folders that hold decoded images of `photos`."""
+    return {file.parent.name for file in (Path(os.environ["XDG_CACHE_HOME"]) / "clfkit").glob("photos-*/*.pixels")}
+
+
+def test_the_one_not_used_for_longest_gives_way(photos: Path, decoded: list[str]) -> None:
+    first, second, third = SMALL_SIDES
+    read(photos, size=first, cache_limit=LIMIT)
+    (of_first,) = names_kept()
+    read(photos, size=second, cache_limit=LIMIT)
+    (of_second,) = names_kept() - {of_first}
+    place = Path(os.environ["XDG_CACHE_HOME"]) / "clfkit"
+    os.utime(place / of_first, (10**9, 10**9))
+    os.utime(place / of_second, (10**9 + 60, 10**9 + 60))
+    read(photos, size=first, cache_limit=LIMIT)  # used again, so that the second one is the older
+    foreign = place / "models" / "large.pixels"
+    foreign.parent.mkdir()
+    foreign.write_bytes(bytes(3_000_000))
+    said = heard(lambda: read(photos, size=third, cache_limit=LIMIT))
+    assert len(said) == 2
+    assert re.fullmatch(f"removed decoded images that were not used for longest: 2 MB in .*{of_second}", said[0])
+    assert of_first in names_kept()
+    assert of_second not in names_kept()
+    assert foreign.exists()
+    decoded.clear()
+    read(photos, size=first, cache_limit=LIMIT)
+    read(photos, size=third, cache_limit=LIMIT)
+    assert not decoded
+    read(photos, size=second, cache_limit=LIMIT)
+    assert len(decoded) == COUNT, "it is decoded again"
+    assert len(names_kept()) == 2
+
+
+def test_what_is_held_never_gives_way(photos: Path) -> None:
+    first, second, third = SMALL_SIDES
+    read(photos, size=first, cache_limit=LIMIT)
+    held = cache_file("pixels").parent
+    read(photos, size=second, cache_limit=LIMIT)
+    (other,) = names_kept() - {held.name}
+    os.utime(held, (10**9, 10**9))
+    with FileLock(held / "lock"):
+        read(photos, size=third, cache_limit=LIMIT)
+        assert held.name in names_kept()
+        assert other not in names_kept()
+        said = heard(lambda: read(photos, size=second, cache_limit=0.002))
+    assert said[-1] == "note: other runs hold what data.cache_limit (0.002 GB) allows: not cached"
+    assert names_kept() == {held.name}
+
+
 def test_a_full_disk_is_no_error(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(photos)._replace(free=10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)

@@ -85,6 +85,20 @@ def test_a_second_start_finds_the_same_without_a_scan(csv: str | None, photos: P
     assert content(again) == content(first) == content(read(photos, csv=csv, cache="off")[0])
 
 
+@pytest.mark.usefixtures("settled")
+def test_the_index_of_a_folder_that_is_gone_goes_too(photos: Path) -> None:
+    read(photos)
+    (gone,) = indices()
+    foreign = gone.with_name("foreign-0123456789ab.index")
+    foreign.write_text("not ours")
+    moved = photos.rename(photos.with_name("moved"))
+    read(moved)
+    assert not gone.exists()
+    assert len(indices()) == 2
+    assert foreign.exists()
+    assert not read(moved)[1]
+
+
 def add_a_file(root: Path) -> None:
     paint(root / "train" / "cat" / "deep" / "er" / "10.png")
 

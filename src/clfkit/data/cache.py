@@ -17,11 +17,12 @@ from filelock import FileLock, Timeout
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, PixelArray
 from clfkit.data.decoding import shape_of
 from clfkit.data.images import MEGABYTE, Images, decode_all, fits
-from clfkit.data.pixel_files import PixelFile, row_ids
+from clfkit.data.pixel_files import PixelFile, kept_files, remove, row_ids
 from clfkit.reporting import say, work
 
 GIGABYTE = 1000 * MEGABYTE
 SPARE_BYTES = GIGABYTE  # free space that a cache leaves to others
+OURS = re.compile(r".*-[0-9a-f]{12}")  # names that `cache_path` gives
 
 
 def cache_path(where: str, root: Path, *about: str) -> Path | None:
@@ -37,7 +38,10 @@ def cache_path(where: str, root: Path, *about: str) -> Path | None:
 
 @dataclass(frozen=True)
 class CacheFolder:
-    """The folder for the decoded images of one dataset in one format, and how many gigabytes they may take."""
+    """The folder for the decoded images of one dataset in one format.
+
+    limit: gigabytes that all such folders beside it may take together.
+    """
 
     path: Path
     limit: float
@@ -69,6 +73,48 @@ class CacheFolder:
                     raise
                 refusal = error
             yield refusal
+
+    def make_room(self, size: int) -> bool:
+        """Whether `size` bytes are within the limit, beside what others take.
+
+        As long as they are not, other folders are emptied, those first that no run has used for longest, and this is
+        said; one that is held is passed over. A process that has images open may go on with them.
+        """
+        others = _others(self.path)
+        total = size + sum(taken for _, taken in others)
+        for path, taken in others:
+            if total <= self.limit * GIGABYTE:
+                break
+            with contextlib.suppress(OSError, Timeout), FileLock(path / "lock").acquire(timeout=0):
+                remove(kept_files(path))  # the folder stays, and the lock, which others may be waiting for
+            total += (left := _taken(path)) - taken
+            if left < taken:
+                say(f"removed decoded images that were not used for longest: {_shown(taken - left)} in {path}")
+        return total <= self.limit * GIGABYTE
+
+    def touch(self) -> None:
+        """Note that it was used."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+
+
+def _others(path: Path) -> list[tuple[Path, int]]:
+    """Other folders of decoded images beside `path`, the one first that was not used for longest; bytes of each."""
+    found = []
+    for entry in os.scandir(path.parent):
+        if entry.name != path.name and OURS.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            with contextlib.suppress(FileNotFoundError):  # removed by hand just now
+                found.append((entry.stat().st_mtime_ns, Path(entry.path), _taken(Path(entry.path))))
+    return [(folder, taken) for _, folder, taken in sorted(found) if taken]
+
+
+def _taken(folder: Path) -> int:
+    """Bytes that the images of a folder take, or will when they are all decoded."""
+    total = 0
+    for file in kept_files(folder):
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
 
 
 def load_images(images: Images, megabytes: int, folder: CacheFolder | None = None) -> Inputs:
@@ -102,6 +148,9 @@ def load_cached(images: Images, folder: CacheFolder, megabytes: int) -> Inputs |
             if missing := kept.missing(check=resident):
                 if refusal:
                     raise refusal
+                if not folder.make_room(size):
+                    say(f"note: other runs hold what data.cache_limit ({folder.limit:g} GB) allows: not cached")
+                    return None
                 if size + SPARE_BYTES > kept.free:  # not beside what is there of the time before files changed
                     kept.remove_others()
                 if size + SPARE_BYTES > (free := kept.free):
@@ -111,6 +160,7 @@ def load_cached(images: Images, folder: CacheFolder, megabytes: int) -> Inputs |
             say(f"decoded images: {_shown(size)} in {folder.path}")
             if not refusal:
                 kept.remove_others()
+                folder.touch()
             pixels = kept.pixels()
     except (OSError, NotImplementedError) as error:  # the latter where a file system has no locks
         say(f"note: images are not cached in {folder.path}: {getattr(error, 'strerror', None) or error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import zlib
 from array import array
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.cache import cache_path
+from clfkit.data.cache import OURS, cache_path
 from clfkit.data.names import NameCollector, Names
 from clfkit.errors import RunError
 from clfkit.storage import write_atomically
@@ -89,11 +90,28 @@ class IndexFile:
             return
         from safetensors.numpy import save
 
-        kept = {**arrays, **watched.arrays()}
+        kept = {**arrays, **watched.arrays(), "root": np.frombuffer(os.fsencode(os.path.realpath(self.root)), np.uint8)}
         kept["checksum"] = np.array([_checksum(kept)], np.int64)
         with contextlib.suppress(OSError, RunError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, save(kept))
+            _remove_orphans(self.path.parent)
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Remove the index files of roots that are there no more. Raises OSError."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in folder.glob("*.index"):
+        if not OURS.fullmatch(path.stem):
+            continue
+        try:
+            with safe_open(path, framework="np") as file:
+                root = os.fsdecode(file.get_tensor("root").tobytes())
+        except (OSError, SafetensorError):
+            continue
+        if not Path(root).exists():
+            path.unlink()
 
 
 def flat(key: str, names: Names) -> Arrays:

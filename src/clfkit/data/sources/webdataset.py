@@ -55,7 +55,8 @@ def webdataset(
         resize: crop (the shorter side is fitted, the longer one cut evenly) or stretch.
         memory: megabytes up to which all decoded images are held in memory; beyond, batches are read when needed.
         cache: folder for decoded images and the index, which later runs read; auto for the user's own, off for none.
-        cache_limit: gigabytes that they may take; beyond, images are decoded in every epoch.
+        cache_limit: gigabytes that all decoded images in that folder may take; those not used for longest give way,
+            and a dataset that is larger is decoded in every epoch.
         decoder: who decodes JPEG files: pillow, simplejpeg (the same pixels, sooner; `pip install clfkit[jpeg]`) or
             torchvision, where its decoders load.
     """
