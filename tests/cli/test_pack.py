@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -141,6 +142,40 @@ def test_shards_keep_to_their_size(cli, tmp_path: Path) -> None:
     shards = sorted((tmp_path / "photos-shards").glob("*.tar"))
     assert [shard.name for shard in shards] == [f"images-{number:06}.tar" for number in range(4)]
     assert all(shard.stat().st_size < 1_000_000 + 10_240 for shard in shards)  # tarfile fills its last record
+
+
+def test_a_shard_is_written_before_the_next_is_planned(
+    cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that memory does not grow with the number of files."""
+    monkeypatch.setattr("clfkit.data.packing.MEGABYTE", 10_000)
+    looked_at: list[str] = []
+    looked_at_first: list[int] = []
+    look, read = Path.stat, Path.read_bytes
+
+    def stat(self: Path, **options: bool) -> os.stat_result:
+        if self.suffix == ".png":
+            looked_at.append(self.name)
+        return look(self, **options)
+
+    def read_bytes(self: Path) -> bytes:
+        looked_at_first.append(len(looked_at))
+        return read(self)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    assert cli("pack", photos, "--out", tmp_path / "shards", "--shard-size", "1").code == 0
+    assert looked_at_first[0] < 10 < len(looked_at)
+
+
+def test_what_a_killed_process_left_is_told(cli, photos: Path, tmp_path: Path) -> None:
+    for name in (".a.b.123.tmp", ".a.b.c.123.tmp", ".a.1.tmp"):
+        (tmp_path / name).mkdir()
+    done = cli("pack", photos, "--out", tmp_path / "a.b")
+    assert done.code == 0
+    assert [line for line in done.err.splitlines() if "left of" in line] == [
+        f"note: {tmp_path}/.a.b.123.tmp is left of a packing that did not end; remove it, unless one is still at work"
+    ]
 
 
 def test_training_on_streamed_shards_resumes_exactly(cli, photos: Path, tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,14 +19,8 @@ from clfkit.data.names import Names
 from clfkit.data.scanning import is_image
 from clfkit.data.sources.image_folder import LabelledFiles
 from clfkit.errors import DataError
-from clfkit.reporting import Work, work
+from clfkit.reporting import Work, say, work
 from clfkit.storage import changing, flush_folder, write_json
-
-
-class _Sample(NamedTuple):
-    file: Path
-    key: str
-    label: int
 
 
 def pack_files(found: LabelledFiles, root: Path, target: Path, megabytes: int, seed: int) -> list[str]:
@@ -46,10 +41,11 @@ def pack_files(found: LabelledFiles, root: Path, target: Path, megabytes: int, s
     names = []
     with changing(target), work("packing images", len(found.names)) as progress:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _tell_leftovers(target)
         temporary.mkdir()
         try:
-            for name, samples in _plan(found, root, megabytes * MEGABYTE, seed):
-                _write_shard(temporary / name, samples, progress)
+            for name, chosen in _plan(found, root, megabytes * MEGABYTE, seed):
+                _write_shard(temporary / name, found, root, chosen, progress)
                 names.append(name)
             write_json(temporary / "classes.json", list(found.classes.names))
             flush_folder(temporary)
@@ -60,51 +56,55 @@ def pack_files(found: LabelledFiles, root: Path, target: Path, megabytes: int, s
     return names
 
 
-def _plan(found: LabelledFiles, root: Path, limit: int, seed: int) -> list[tuple[str, list[_Sample]]]:
-    """The name and the samples of each shard."""
+def _tell_leftovers(target: Path) -> None:
+    """Name what a killed process could not remove. Another one, of another machine perhaps, may be at work on it."""
+    for entry in sorted(target.parent.iterdir()):
+        if re.fullmatch(rf"\.{re.escape(target.name)}\.\d+\.tmp", entry.name):
+            say(f"note: {entry} is left of a packing that did not end; remove it, unless one is still at work")
+
+
+def _plan(found: LabelledFiles, root: Path, limit: int, seed: int) -> Iterator[tuple[str, IndexArray]]:
+    """The name of each shard, and which files go into it."""
     parts = [(part, found.given[part]) for part in PARTS if part in found.given]
-    planned = []
     for number, (name, indices) in enumerate(parts or [("images", np.arange(len(found.names)))]):
         order = rng.generator(seed, "pack", number).permutation(indices)
         for shard, chosen in enumerate(_cut(order, root, found.names, limit)):
-            samples = [_Sample(root / found.names[i], _key(found.names[i]), int(found.labels[i])) for i in chosen]
-            planned.append((f"{name}-{shard:06}.tar", samples))
-    return planned
+            yield f"{name}-{shard:06}.tar", chosen
 
 
-def _cut(order: IndexArray, root: Path, names: Names, limit: int) -> list[list[int]]:
-    """The samples one after the other, cut where a tar would pass `limit` bytes."""
-    shards: list[list[int]] = []
-    used = limit
-    for index in map(int, order):
+def _cut(order: IndexArray, root: Path, names: Names, limit: int) -> Iterator[IndexArray]:
+    """The files one after the other, cut where a tar would pass `limit` bytes."""
+    start, used = 0, 2 * tarfile.BLOCKSIZE  # the zeros at the end
+    for position, index in enumerate(map(int, order)):
         try:
             size = (root / names[index]).stat().st_size
         except OSError as error:
             raise DataError(f"{root / names[index]}: {error.strerror}") from None
         size = 3 * tarfile.BLOCKSIZE + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE  # two headers and the label
-        if used + size > limit:
-            shards.append([])
-            used = 2 * tarfile.BLOCKSIZE  # the zeros at the end
-        shards[-1].append(index)
+        if position > start and used + size > limit:
+            yield order[start:position]
+            start, used = position, 2 * tarfile.BLOCKSIZE
         used += size
-    return shards
+    if start < len(order):
+        yield order[start:]
 
 
 def _key(name: str) -> str:
     return name.replace("%", "%25").replace(".", "%2E")
 
 
-def _write_shard(path: Path, samples: list[_Sample], progress: Work) -> None:
+def _write_shard(path: Path, found: LabelledFiles, root: Path, chosen: IndexArray, progress: Work) -> None:
     """One tar, flushed to the disk; every time is 0 and every owner nobody, so that equal samples give equal bytes."""
     with path.open("wb") as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for sample in samples:
+            for index in map(int, chosen):
+                source = root / found.names[index]
                 try:
-                    content = sample.file.read_bytes()
+                    content = source.read_bytes()
                 except OSError as error:
-                    raise DataError(f"{sample.file}: {error.strerror}") from None
-                for suffix, held in ((sample.file.suffix.lower(), content), (".cls", b"%d" % sample.label)):
-                    member = tarfile.TarInfo(sample.key + suffix)
+                    raise DataError(f"{source}: {error.strerror}") from None
+                for suffix, held in ((source.suffix.lower(), content), (".cls", b"%d" % found.labels[index])):
+                    member = tarfile.TarInfo(_key(found.names[index]) + suffix)
                     member.size = len(held)
                     tar.addfile(member, io.BytesIO(held))
                 progress.advance()
