@@ -159,13 +159,14 @@ def test_a_shard_is_written_before_the_next_is_planned(
         return look(self, **options)
 
     def read_bytes(self: Path) -> bytes:
-        looked_at_first.append(len(looked_at))
+        if self.suffix == ".png":
+            looked_at_first.append(len(looked_at))
         return read(self)
 
     monkeypatch.setattr(Path, "stat", stat)
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
     assert cli("pack", photos, "--out", tmp_path / "shards", "--shard-size", "1").code == 0
-    assert looked_at_first[0] < 10 < len(looked_at)
+    assert 0 < looked_at_first[0] < 10 < len(looked_at)
 
 
 def test_what_a_killed_process_left_is_told(cli, photos: Path, tmp_path: Path) -> None:
