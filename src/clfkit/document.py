@@ -100,7 +100,8 @@ def read_document(path: Path) -> Document:
     source = printable(str(path), 400)
     try:
         if path.is_dir():
-            raise UsageError(f"{source}: is a folder, not a YAML file")
+            of_run = f"; for the experiment of a run give {source}/config.yaml" * (path / "config.yaml").is_file()
+            raise UsageError(f"{source}: is a folder, not a YAML file{of_run}")
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError([Fault(source, "", f"larger than {MAX_BYTES:,} bytes: not a configuration")])
         raw = path.read_bytes()
@@ -188,8 +189,7 @@ _ENDED = {  # the same, of the line where it was noticed
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
     """Line (from 0) and plain words for an error of PyYAML's."""
     problem = error.problem or "cannot be read"
-    at = error.problem_mark or error.context_mark
-    begun = error.context_mark or at
+    at, begun = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
     if at is None or begun is None:
         return 0, printable(problem)
     lines = text.splitlines()

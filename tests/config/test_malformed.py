@@ -82,6 +82,9 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load_config(tmp_path)
     assert str(caught.value) == f"{tmp_path}: is a folder, not a YAML file"
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(UsageError, match=r"of a run give .*/config\.yaml$"):
+        load_config(tmp_path)
 
 
 def test_control_characters_in_a_file_name_are_escaped(tmp_path: Path) -> None:

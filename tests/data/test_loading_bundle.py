@@ -58,7 +58,7 @@ def broken(inputs: np.ndarray, names: tuple[str, ...]) -> Callable[..., Dataset]
     ("inputs", "names", "message"),
     [
         (np.array([[0.0], [np.nan]], np.float32), ("a", "b"), "sample 1 has a value that is not a finite number"),
-        (np.zeros((4, 1), np.float32), ("a",), "only one class"),
+        (np.zeros((4, 1), np.float32), ("a",), r"only one class \('a'\);"),
     ],
 )
 def test_unusable_samples_are_refused(

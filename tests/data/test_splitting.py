@@ -83,8 +83,10 @@ def test_shares_that_leave_nothing_are_refused() -> None:
 
 
 def test_every_class_keeps_one_sample_for_training() -> None:
-    with pytest.raises(DataError, match=r"data\.split\.stratify"):
+    with pytest.raises(DataError, match=r"^data\.split\.test: 3 .*valid: 0, test: 0.* data\.split\.stratify") as error:
         split(labels_of([2, 1, 1, 1]), SplitOptions(valid=0, test=3))
+    assert "of the 5 samples left" in str(error.value)
+    assert len(split(labels_of([2, 1, 1, 1]), SplitOptions(valid=0, test=0))["train"]) == 5
 
 
 @pytest.mark.parametrize(

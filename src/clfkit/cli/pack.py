@@ -30,6 +30,7 @@ def pack(
     """Pack the images of an image_folder experiment into tar shards; prints the YAML that trains on them."""
     from clfkit.config import load_config
     from clfkit.data.packing import pack_files
+    from clfkit.data.roots import expanded
     from clfkit.data.sources.image_folder import labelled_files
     from clfkit.document import as_yaml
     from clfkit.progress import listener
@@ -39,7 +40,7 @@ def pack(
     values = loaded.plain()
     if loaded.data.name != "image_folder":
         raise UsageError(f"data.name: only image_folder can be packed, not {loaded.data.name!r}")
-    root = Path(values["data"]["root"])
+    root = Path(expanded(values["data"]["root"]))
     target = _beside(root) if out is None else out
     if target.exists():
         raise UsageError(f"{target} exists already; remove it, or choose another with --out")
@@ -47,7 +48,8 @@ def pack(
         found = labelled_files(str(root), values["data"]["csv"], values["data"]["cache"])
         names = pack_files(found, root, target, shard_size, loaded.data_seed)
     if not quiet:
-        complain(f"{len(found.names):,} images of {len(found.classes):,} classes in {len(names):,} shards: {target}")
+        shards = "1 shard" if len(names) == 1 else f"{len(names):,} shards"
+        complain(f"{len(found.names):,} images of {len(found.classes):,} classes in {shards}: {target}")
     say(as_yaml(_on_shards(loaded, target)).rstrip())
 
 

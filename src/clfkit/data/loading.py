@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from clfkit import rng
 from clfkit.components import DataOptions, datasets
-from clfkit.data.bundle import DataBundle, Dataset, DataSpec, IndexArray, Inputs, Marked, Split
+from clfkit.data.bundle import DataBundle, Dataset, DataSpec, IndexArray, Inputs, Marked, Split, listed
 from clfkit.data.matching import match_dataset
+from clfkit.data.roots import expanded
 from clfkit.data.splitting import split_indices
 from clfkit.data.statistics import check_range, measure
 from clfkit.data.table import encode, fit_columns
@@ -28,7 +29,7 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
     Raises DataError when files are missing, unreadable, do not make a classification problem or do not fit the
     model.
     """
-    dataset: Dataset = datasets.build(data, seed)
+    dataset: Dataset = datasets.build(_at_home(data), seed)
     _check(dataset)
     parts = split_indices(dataset.labels, data.options.split, dataset.given, rng.generator(seed, "split"))
     if fitted is None:
@@ -38,6 +39,14 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
     ids = np.arange(len(dataset.labels)) if dataset.ids is None else dataset.ids
     splits = {part: Split(_take(inputs, at), dataset.labels[at], ids[at]) for part, at in parts.items()}
     return DataBundle(spec, splits["train"], splits["valid"], splits["test"])
+
+
+def _at_home(data: Component[DataOptions]) -> Component[DataOptions]:
+    """The dataset with the user's home folder in its root, if it has one; the config keeps what was typed."""
+    root = getattr(data.options, "root", None)
+    if not isinstance(root, str):
+        return data
+    return Component(data.name, data.options.model_copy(update={"root": expanded(root)}))
 
 
 def _fit(dataset: Dataset, train: IndexArray, normalize: bool) -> tuple[Inputs, DataSpec]:
@@ -95,7 +104,7 @@ def _check(dataset: Dataset) -> None:
     """Raises DataError for samples and labels that are not what a source must return."""
     inputs, labels = dataset.inputs, dataset.labels
     if len(dataset.classes) < 2:
-        raise DataError(f"only one class ({dataset.classes.names}); there is nothing to tell apart")
+        raise DataError(f"only one class ({listed(dataset.classes.names)}); there is nothing to tell apart")
     form = f"{inputs.dtype} {inputs.shape}"
     if dataset.kind == "image" and (inputs.dtype != np.uint8 or len(inputs.shape) != 4):
         raise DataError(f"a source of images must return uint8 pixels (N, channels, height, width), not {form}")

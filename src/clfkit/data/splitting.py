@@ -39,7 +39,7 @@ def split_indices(
             f"{len(pool)} leave nothing to train on"
         )
     for part, count in wanted.items():
-        parts[part] = _draw(pool, labels, count, options.stratify, rng)
+        parts[part] = _draw(pool, labels, count, part if options.stratify else None, rng)
         pool = _without(pool, parts[part])
     parts["train"] = np.sort(pool)
     return parts
@@ -72,14 +72,16 @@ def _number(share: float | int, total: int, part: str) -> int:
     return max(1, round(share * total)) if share > 0 else 0
 
 
-def _draw(pool: IndexArray, labels: IndexArray, count: int, stratify: bool, rng: np.random.Generator) -> IndexArray:
-    """`count` of the indices in `pool`, in proportion to the classes when `stratify` is set.
+def _draw(
+    pool: IndexArray, labels: IndexArray, count: int, stratified: Part | None, rng: np.random.Generator
+) -> IndexArray:
+    """`count` of the indices in `pool`, in proportion to the classes for the part `stratified`, else at random.
 
     Seats are given out by largest remainder, ties at random; a class always keeps one sample outside.
     """
     if count == 0:
         return np.empty(0, np.int64)
-    if not stratify:
+    if stratified is None:
         return np.sort(rng.permutation(pool)[:count])
     shuffled = rng.permutation(pool)
     of_pool = labels[shuffled]
@@ -91,8 +93,9 @@ def _draw(pool: IndexArray, labels: IndexArray, count: int, stratify: bool, rng:
         open_classes = order[seats[order] < sizes[order] - 1][:left]
         if not len(open_classes):
             raise DataError(
-                f"data.split: {count} samples cannot be drawn from {np.count_nonzero(sizes)} classes while each "
-                "keeps one for training; lower the share, or set data.split.stratify to false"
+                f"data.split.{stratified}: {count:,} of the {len(pool):,} samples left cannot be drawn while each of "
+                f"{np.count_nonzero(sizes):,} classes keeps one for training; lower the share (data.split: "
+                "{valid: 0, test: 0} trains on all), or set data.split.stratify to false"
             )
         seats[open_classes] += 1
     by_class = np.argsort(of_pool, kind="stable")

@@ -20,6 +20,7 @@ from clfkit.data.images import ImageFiles
 from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
 from clfkit.data.labelling import PART_NAMES, Coded, PartCodes, label_samples, part_codes, part_named
 from clfkit.data.names import NameCollector, Names
+from clfkit.data.roots import missing
 from clfkit.data.scanning import ImageScan, folders_in
 from clfkit.data.sources._image_inputs import Cache, CacheLimit, Channels, Resize, Size, image_format, inputs_of
 from clfkit.errors import DataError
@@ -91,7 +92,7 @@ def labelled_files(root: str, csv: str | None, cache: str) -> LabelledFiles:
     """
     folder = Path(root)
     if not folder.is_dir():
-        raise DataError(f"data.root: {root} is not a folder")
+        raise missing(f"{root} is not a folder", root)
     if csv is not None and not (folder / csv).exists():
         raise DataError(f"data.csv: there is no file {folder / csv}")
     file = IndexFile.of(cache, folder, "image_folder", csv or "")

@@ -13,6 +13,7 @@ from clfkit.data.csv_columns import infer_columns
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.labelling import Coded, label_samples, part_codes, part_named
 from clfkit.data.npz_files import class_names, numbers, read_pair
+from clfkit.data.roots import missing
 from clfkit.errors import DataError
 
 Separator = Annotated[str, Field(min_length=1, max_length=1)]
@@ -48,7 +49,7 @@ def table(
     """
     path = Path(root)
     if not path.is_file():
-        raise DataError(f"data.root: there is no file {root}")
+        raise missing(f"there is no file {root}", root)
     if path.suffix.lower() == ".npz":
         if split_column or drop or categorical:
             raise DataError("data: split_column, drop and categorical are for CSV files; an .npz file has no columns")

@@ -14,6 +14,7 @@ from clfkit.components import datasets
 from clfkit.data.bundle import Dataset, Decoder, Part
 from clfkit.data.index import IndexFile
 from clfkit.data.labelling import PART_NAMES, Coded, label_samples, part_codes
+from clfkit.data.roots import missing
 from clfkit.data.scanning import entries
 from clfkit.data.shards import ShardImages, ShardIndex, index_shards
 from clfkit.data.sources._image_inputs import Cache, CacheLimit, Channels, Resize, Size, image_format, inputs_of
@@ -63,7 +64,7 @@ def webdataset(
     image = image_format(size, channels, resize, decoder)  # a missing decoder is told before the shards are read
     folder = Path(root)
     if not folder.is_dir():
-        raise DataError(f"data.root: {root} is not a folder")
+        raise missing(f"{root} is not a folder", root)
     paths = _named(folder, shards) if shards else _every(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
     parts = _parts(root, names)
