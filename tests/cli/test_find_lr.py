@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clfkit.progress import Quiet
+
 if TYPE_CHECKING:
     from conftest import Cli
 
@@ -69,3 +71,25 @@ def test_options_of_a_run_are_refused(cli: Cli, blobs: Path, option: tuple[str, 
     assert done.code == 2
     assert "--find-lr" in done.err
     assert option[0] in done.err
+
+
+def test_an_interrupt_is_told_and_the_progress_is_that_of_the_test(
+    cli: Cli, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    class Impatient(Quiet):
+        def on_work(self, what: str, done: int, total: int) -> None:
+            told.append(f"{what}: {done} of {total}")
+            if done == 3:
+                raise KeyboardInterrupt
+
+        def on_work_end(self) -> None:
+            told.append("end")
+
+    monkeypatch.setattr("clfkit.progress.listener", lambda quiet: Impatient())
+    done = cli("train", blobs, "--find-lr", "--out", tmp_path / "figures")
+    assert (done.code, done.out) == (130, "")
+    assert done.err == "clfkit: stopped at once; a range test keeps nothing\n"
+    assert told == [*(f"learning-rate range test: {step} of 200" for step in (1, 2, 3)), "end"]
+    assert not (tmp_path / "figures").exists()

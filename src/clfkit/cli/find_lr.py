@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from clfkit.cli.terminal import say
-from clfkit.errors import TrainingError
+from clfkit.errors import Interrupted, TrainingError
 from clfkit.storage import changing
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ def find_rate_of(config: ExperimentConfig, folder: Path, *, quiet: bool, as_json
 
     Raises TrainingError when no rate lowered the loss.
     """
-    from clfkit.history import TrainState
     from clfkit.plots import FORMATS, save
     from clfkit.plots.range_test import draw_range_test
     from clfkit.progress import listener
@@ -33,16 +33,13 @@ def find_rate_of(config: ExperimentConfig, folder: Path, *, quiet: bool, as_json
 
     watch = listener(quiet)
 
-    def on_step(step: int) -> None:
-        if step == 1:  # before that samples may be decoded, which has a bar of its own
-            watch.on_start(TrainState(), STEPS, 1, 1)
-        watch.on_step(step)
-
     try:
         with heard_by(watch):
-            test = find_rate(config, on_step)
+            test = find_rate(config, lambda step: watch.on_work("learning-rate range test", step, STEPS))
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; a range test keeps nothing", signal.SIGINT) from None
     finally:
-        watch.on_stop()
+        watch.on_work_end()
     figure = draw_range_test(test, config.name)
     with changing(folder, "make"):
         folder.mkdir(parents=True, exist_ok=True)
