@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,43 @@ def test_listener_hears_of_every_step_and_epoch(laboratory: Any) -> None:
     assert told[1] == "mlp with 51 parameters"
     assert told[2] == "engine torch, device cpu, precision fp32, threads 1, samples resident"
     assert told[3:] == [("start", 0, 10, 2), 1, 2, 3, 4, 5, ("epoch", 1), 6, 7, 8, 9, 10, ("epoch", 2), "stop"]
+
+
+@pytest.mark.parametrize(("sampling", "named"), [("natural", True), ("balanced", False)])
+def test_unbalanced_classes_and_classes_without_samples_are_told(
+    laboratory: Any, tmp_path: Path, sampling: str, named: bool
+) -> None:
+    rows = [f"{i / 10},{'abc'[min(i // 20, 2)]},{'test' if i % 20 == 0 and i < 40 else 'train'}" for i in range(44)]
+    (tmp_path / "table.csv").write_text("\n".join(["x,y,part", *rows]) + "\n")
+    data = {"name": "table", "root": str(tmp_path / "table.csv"), "label": "y", "split_column": "part"}
+    said: list[str] = []
+
+    class Listening(Quiet):
+        def say(self, message: str) -> None:
+            said.append(message)
+
+    changes = {"data": {**data, "split": {"valid": 0}}, "train.epochs": 1, "train.sampling": sampling}
+    laboratory.run(laboratory.config("blobs", changes), Listening())
+    (unbalanced,) = [line for line in said if line.startswith("classes are unbalanced: 19 train samples")]
+    assert ("train.sampling and train.loss.class_weights" in unbalanced) == named
+    assert [line for line in said if "sample, such as" in line] == ["note: 1 class has no test sample, such as 'c'"]
+
+
+def test_a_run_that_is_stopped_while_figures_are_drawn_is_finished(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clfkit.experiment.draw_all", stop)
+    with pytest.raises(KeyboardInterrupt):
+        laboratory.run(laboratory.config("blobs", {"plots": ("curves",)}), None, "figures")
+    run = RunDirectory(laboratory.out / "tiny" / "figures")
+    assert run.status()["status"] == "finished"
+    monkeypatch.setattr("clfkit.experiment.evaluate", stop)
+    with pytest.raises(KeyboardInterrupt):
+        laboratory.run(laboratory.config("blobs"), None, "scores")
+    assert RunDirectory(laboratory.out / "tiny" / "scores").status()["status"] == "interrupted"
 
 
 def test_latest_unfinished_run_is_the_one_to_resume(laboratory: Any) -> None:

@@ -24,9 +24,8 @@ from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
-from clfkit.metrics import unbalanced
 from clfkit.plots import NothingToDraw, draw_all, suitable
-from clfkit.preparation import memory_errors, read_data
+from clfkit.preparation import about_classes, memory_errors, read_data
 from clfkit.reporting import Audience, heard_by
 from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, same_moments
 from clfkit.run import RunDirectory
@@ -191,13 +190,15 @@ class _Session:
     def complete(self) -> None:
         """Train, evaluate, draw; whatever happens, the status says how it ended."""
         self.run.set_status("running", epochs=self.trainer.epochs, reason=None)
+        name = ""
         try:
             with memory_errors(), self.engine.at_work(), self.world.guard():
                 for name, part in (("training", self._train), ("evaluation", self._evaluate), ("drawing", self._draw)):
                     with self.clock.part(name):
                         part()
         except (Interrupted, KeyboardInterrupt):
-            self.run.set_status("interrupted", timing=self.clock.rounded())
+            done = name == "drawing"  # `clfkit plot` draws what is missing
+            self.run.set_status("finished" if done else "interrupted", timing=self.clock.rounded())
             raise
         except ClfkitError as error:
             with suppress(RunError):  # a full disk must not hide what went wrong first
@@ -251,10 +252,8 @@ class _Session:
         decisions = {"engine": self.config.engine.name, **engine.decisions}
         decided = ", ".join(f"{key} {value}" for key, value in decisions.items())
         self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
-        counts = np.array(self.memory.class_counts)
-        if unbalanced(counts):
-            sizes = f"{counts.max():,} train samples in the largest, {counts.min():,} in the smallest"
-            self.listener.say(f"classes are unbalanced: {sizes}")
+        for line in about_classes(self.config, bundle, np.array(self.memory.class_counts)):
+            self.listener.say(line)
         self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters")
         self.listener.say(decided)
         self._announce_snapshots()

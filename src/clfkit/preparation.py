@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from clfkit.components import engines
 from clfkit.config import ExperimentConfig
 from clfkit.data.batches import Batches
-from clfkit.data.bundle import DataBundle, IndexArray
+from clfkit.data.bundle import DataBundle, IndexArray, listed
 from clfkit.data.loading import load_bundle
 from clfkit.engines.base import Engine, EngineSetup
 from clfkit.errors import TrainingError, UsageError
 from clfkit.evaluation import measure, tells_nothing
+from clfkit.metrics import unbalanced
 from clfkit.schedules import build_schedule
 from clfkit.trainer import Memory, Observer, Trainer
 from clfkit.world import World
@@ -37,6 +40,21 @@ def read_data(config: ExperimentConfig) -> DataBundle:
                 "better than another"
             )
     return bundle
+
+
+def about_classes(config: ExperimentConfig, bundle: DataBundle, counts: IndexArray) -> Iterator[str]:
+    """What deserves a line about the classes at the start. counts: (K,) train samples of each."""
+    if unbalanced(counts):
+        train = config.train
+        weighed = train.sampling != "natural" or train.loss.options.class_weights is not None
+        remedies = "" if weighed else "; train.sampling and train.loss.class_weights help"
+        sizes = f"{counts.max():,} train samples in the largest, {counts.min():,} in the smallest"
+        yield f"classes are unbalanced: {sizes}{remedies}"
+    for part, split in (("valid", bundle.valid), ("test", bundle.test)):
+        absent = np.flatnonzero(split.counts(len(counts)) == 0)
+        if 0 < len(absent) < len(counts):
+            which = "1 class has" if len(absent) == 1 else f"{len(absent):,} classes have"
+            yield f"note: {which} no {part} sample, such as {listed([bundle.spec.classes.names[absent[0]]])}"
 
 
 @contextmanager

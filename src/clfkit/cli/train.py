@@ -182,6 +182,8 @@ def _how_to_continue(run: RunDirectory | None, plugins: list[Path]) -> str:
     """What was kept, and the command that goes on from there."""
     if run is None or not run.checkpoint_path("last"):
         return "training had not begun, so there is nothing to continue"
+    if run.status()["status"] == "finished":
+        return f"the run is finished but for figures. Draw them with\n  clfkit plot NAME {shlex.quote(str(run.path))}"
     return f"the checkpoint is kept. Continue with\n  clfkit train --resume {shlex.quote(str(run.path))}" + "".join(
         f" --plugin {shlex.quote(str(path))}" for path in plugins
     )
