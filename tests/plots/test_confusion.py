@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from drawn_classifiers import certain, invented
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from clfkit.classifier import Classifier
 from clfkit.components import plots
-from clfkit.plots import NothingToDraw, draw
+from clfkit.plots import NothingToDraw, draw, save
 from clfkit.plots.confusion import MERGED_ROWS
 
 
@@ -71,6 +73,18 @@ def test_dozens_of_classes_are_named_without_numbers(classes: int) -> None:
     assert len(labels) == classes
     assert all(text.get_rotation() == 90 for text in labels)
     assert not cells(figure)
+
+
+def test_long_names_push_nothing_out_of_the_figure(tmp_path: Path) -> None:
+    labels = np.arange(60)
+    names = tuple(f"Alphabet_of_the_Magi_character{i:02d}" for i in labels)
+    figure = confusion(invented(np.zeros((60, 2), np.float32), labels, names, lambda x: certain(labels, 60)))
+    save(figure, tmp_path / "confusion.png")
+    axes = figure.axes[0]
+    for axis in (axes.xaxis, axes.yaxis):
+        bounds = axis.get_tightbbox(FigureCanvasAgg(figure).get_renderer())
+        assert bounds is not None
+        assert min(bounds.x0, bounds.y0) >= 0
 
 
 def test_thousands_of_classes_are_merged() -> None:

@@ -62,6 +62,9 @@ def confusion(classifier: Classifier, *, split: Literal["train", "valid", "test"
     right, total = int(np.count_nonzero(predictions.predicted == predictions.labels)), len(predictions.labels)
     name = label(classifier.config.name, 40)
     figure.suptitle(f"{name} on the {split} split: {right:,} of {total:,} right ({percent(right / total)})")
+    engine = figure.get_layout_engine()
+    if engine is not None and COUNT_CLASSES < len(names) <= NAMED_CLASSES:
+        engine.execute(figure)  # the first of two: what long names take is known once the cells are square
     return figure
 
 

@@ -14,6 +14,7 @@ from clfkit import rng
 from clfkit.augmentations import Augmenter
 from clfkit.components import previews
 from clfkit.config import ExperimentConfig
+from clfkit.data.batches import Batches
 from clfkit.data.bundle import DataBundle
 from clfkit.data.loading import load_bundle
 from clfkit.mixings import Mixer
@@ -50,6 +51,14 @@ def test_columns_are_the_first_epochs(laboratory: Any) -> None:
     assert len(set(bundle.train.labels[samples])) == 3, "different classes"
     for epoch in range(2):
         assert np.array_equal(found[:, 1 + epoch], expected(config, bundle, samples, epoch).numpy())
+
+
+def test_cells_of_what_is_not_drawn_are_as_large_as_pictures(laboratory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Batches, "order", lambda batches, epoch: np.arange(20 * epoch))
+    figure = sheet(laboratory.config("digits", AUGMENT), samples=4, epochs=2)
+    figure.draw_without_rendering()
+    assert {bool(axes.images) for axes in figure.axes} == {True, False}
+    assert len({tuple(np.round(axes.get_window_extent().size).tolist()) for axes in figure.axes}) == 1
 
 
 def test_drawn_samples_are_those_of_their_batches(laboratory: Any, monkeypatch: pytest.MonkeyPatch) -> None:

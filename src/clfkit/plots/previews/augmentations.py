@@ -62,7 +62,8 @@ def augmentations(
                 image, caption = _seen(config, bundle.spec, train, index, look)
                 show_picture(axes, image)
             else:
-                axes.set(xticks=[], yticks=[])
+                height, width = train.inputs.shape[2:]  # as large as the pictures
+                axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(0, height), aspect="equal")
             axes.set_xlabel(caption, fontsize=6.5, labelpad=2)
     for axes in grid.ravel():
         axes.spines[:].set(visible=True, color="#cccccc", linewidth=0.6)
