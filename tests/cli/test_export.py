@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -245,13 +246,18 @@ def test_where_a_file_goes(cli, trained_digits: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_exported_is_one_line(
-    cli, blobs: Path, tmp_path: Path, code: str, name: str, engine: str, message: str
+    blobs: Path, tmp_path: Path, code: str, name: str, engine: str, message: str
 ) -> None:
+    """In processes of its own, since a plugin stays registered for as long as its process lives."""
     (tmp_path / "own.py").write_text(code)
-    own = ("--plugin", tmp_path / "own.py")
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "clfkit", *map(str, arguments), "--plugin", str(tmp_path / "own.py")]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
     chosen = ("--set", f"model={name}", "--set", f"engine={engine}")
-    assert cli("train", blobs, *chosen, "--out", tmp_path, "--run-id", "a", "--quiet", *own).code == 0
-    done = cli("export", tmp_path / "tiny/a", *own)
-    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
-    assert done.err.startswith(f"clfkit: {message}")
+    assert run("train", blobs, *chosen, "--out", tmp_path, "--run-id", "a", "--quiet").returncode == 0
+    done = run("export", tmp_path / "tiny/a")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"clfkit: {message}")
     assert list((tmp_path / "tiny/a/export").iterdir()) == []
