@@ -168,3 +168,17 @@ def test_profile_is_told_beside_the_result(cli, blobs: Path, tmp_path: Path) -> 
     for part in ("feed", "forward", "backward", "optimizer", "evaluation", "checkpoint", "the loop"):
         assert part in told
     assert "samples a second in steps" in told
+
+
+def test_a_run_stopped_at_its_figures_says_how_to_draw_them(
+    cli, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clfkit.experiment.draw_all", stop)
+    done = cli("train", blobs, "--set", "plots=[curves]", "--out", tmp_path / "out", "--run-id", "a")
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == f"  clfkit plot NAME {tmp_path / 'out' / 'tiny' / 'a'}"
+    assert "the run is finished but for figures" in done.err
+    assert "finished" in cli("runs", "--out", tmp_path / "out").out
