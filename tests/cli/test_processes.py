@@ -121,29 +121,18 @@ def test_a_signal_stops_all_at_the_same_step_and_the_run_goes_on_in_one(cli, exa
     assert (done.code, done.err) == (0, "")
 
 
-def test_a_killed_worker_ends_the_run_and_the_checkpoint_is_kept(exact: Path, tmp_path: Path) -> None:
-    process, run = endless(tmp_path, exact)
+@pytest.mark.parametrize("torchrun", [False, True])
+def test_a_killed_worker_ends_the_run_and_the_checkpoint_is_kept(exact: Path, tmp_path: Path, torchrun: bool) -> None:
+    """torchrun sends the other one a signal at once, which must not keep it from saying so; it adds a traceback of its
+    own."""
+    process, run = endless(tmp_path, exact, torchrun=torchrun)
     both = children(process)
     os.kill(both[1], signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "clfkit: another process of this run ended without a word" in err
     assert f"the checkpoint is kept. Continue with\n  clfkit train --resume {run}" in err
-    assert "Traceback" not in err
-    assert json.loads((run / "status.json").read_text())["status"] == "failed"
-    assert weights(run)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in both)
-
-
-def test_under_torchrun_too_a_killed_worker_leaves_word_and_checkpoint(exact: Path, tmp_path: Path) -> None:
-    """torchrun sends the other one a signal at once, which must not keep it from saying so."""
-    process, run = endless(tmp_path, exact, torchrun=True)
-    both = children(process)
-    os.kill(both[1], signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "clfkit: another process of this run ended without a word" in err
-    assert f"the checkpoint is kept. Continue with\n  clfkit train --resume {run}" in err
+    assert torchrun or "Traceback" not in err
     assert json.loads((run / "status.json").read_text())["status"] == "failed"
     assert weights(run)
     assert not any(Path(f"/proc/{pid}").exists() for pid in both)
