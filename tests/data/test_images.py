@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from clfkit.data.bundle import ImageFormat
-from clfkit.data.images import ImageFiles, decode_all
+from clfkit.data.bundle import ImageFormat, PixelArray
+from clfkit.data.images import ImageFiles, decode_all, decode_into
 from clfkit.data.names import Names
 from clfkit.errors import DataError
 
@@ -29,6 +30,31 @@ def test_many_are_in_order(tmp_path: Path) -> None:
     assert decode_all(images)[:, 0, 0, 0].tolist() == list(range(0, 200, 10))
     assert images[np.array([3, 0, 3])][:, 0, 0, 0].tolist() == [30, 0, 30]
     assert decode_all(files(tmp_path)).shape == (0, 1, 4, 4)
+
+
+@pytest.mark.parametrize("count", [1, 7, 64, 1001])
+def test_threads_decode_every_row_once_and_tell_how_many(count: int) -> None:
+    rows = np.random.default_rng(0).permutation(count)
+    pixels, asked = np.full((count, 1), 255, np.uint8), []
+
+    def decode(row: int) -> PixelArray:
+        asked.append(int(row))
+        return np.array([row % 250], np.uint8)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(decode_into(pixels, rows, decode, pool)) == count
+    assert sorted(asked) == list(range(count))
+    assert np.array_equal(pixels[:, 0], np.arange(count) % 250)
+
+
+def test_the_first_of_the_rows_that_fail_is_named() -> None:
+    def decode(row: int) -> PixelArray:
+        if row in (37, 38, 90):
+            raise DataError(f"row {row}")
+        return np.zeros(1, np.uint8)
+
+    with ThreadPoolExecutor(2) as pool, pytest.raises(DataError, match="row 37"):
+        list(decode_into(np.empty((100, 1), np.uint8), range(100), decode, pool))
 
 
 def test_marks_tell_files_of_equal_size_apart_by_their_time_of_change(tmp_path: Path) -> None:

@@ -25,8 +25,9 @@ def spec_of(mean: tuple[float, ...], std: tuple[float, ...], shape: tuple[int, .
     return DataSpec.model_validate({"inputs": kind, "shape": shape, "classes": classes, "mean": mean, "std": std})
 
 
-def test_levels_of_colour_images() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (230, 3, 4, 5), dtype=np.uint8)
+@pytest.mark.parametrize("shape", [(230, 3, 4, 5), (3, 3, 5, 5), (101, 3, 1, 1)])
+def test_levels_of_colour_images(shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     expected = [np.bincount(images[:, channel].ravel(), minlength=256) for channel in range(3)]
     assert np.array_equal(levels_of(images), expected)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from clfkit.reporting import work
 
 MEGABYTE = 1_000_000
 FILES_AT_ONCE = 10_000  # that are looked at before it is told
+TASK_IMAGES = 8  # that a thread decodes at most before it looks for more: each look takes as long as opening a file
 THREADS = min(8, os.cpu_count() or 1)  # Pillow lets go of the interpreter lock while it decodes and resizes
 
 
@@ -41,7 +42,7 @@ class Images(Inputs, Marked, Protocol):
         """One image, uint8 (channels, height, width). Raises DataError naming a file that cannot be read."""
 
 
-def decode_all(images: Images, progress: Callable[[], object] = lambda: None) -> PixelArray:
+def decode_all(images: Images, progress: Callable[[int], object] = lambda count: None) -> PixelArray:
     """All images as one array; see `decode_each`."""
     return decode_each(len(images), images.decode, images.format, progress)
 
@@ -50,28 +51,32 @@ def decode_each(
     count: int,
     decode: Callable[[int], PixelArray],
     image_format: ImageFormat,
-    progress: Callable[[], object] = lambda: None,
+    progress: Callable[[int], object] = lambda count: None,
 ) -> PixelArray:
     """What `decode` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
     pixels = np.empty((count, *shape_of(image_format)), np.uint8)
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in decode_into(pixels, range(count), decode, pool):
-            progress()
+        for done in decode_into(pixels, range(count), decode, pool):
+            progress(done)
     return pixels
 
 
 def decode_into(
-    pixels: PixelArray, rows: Iterable[int], decode: Callable[[int], PixelArray], pool: ThreadPoolExecutor
-) -> Iterator[None]:
-    """Put what `decode` makes of each row into `pixels[row]`; the threads of `pool` begin at once. Yields for each.
+    pixels: PixelArray, rows: Sequence[int] | IndexArray, decode: Callable[[int], PixelArray], pool: ThreadPoolExecutor
+) -> Iterator[int]:
+    """Put what `decode` makes of each row into `pixels[row]`; the threads of `pool` begin at once.
 
-    The iterator raises what `decode` raised for the first of the rows that failed.
+    Yields how many more are there. The iterator raises what `decode` raised for the first of the rows that failed.
     """
+    at_once = min(TASK_IMAGES, -(-len(rows) // (4 * THREADS))) or 1
 
-    def place(row: int) -> None:
-        pixels[row] = decode(row)
+    def place(start: int) -> int:
+        some = rows[start : start + at_once]
+        for row in some:
+            pixels[row] = decode(row)
+        return len(some)
 
-    return pool.map(place, rows)
+    return pool.map(place, range(0, len(rows), at_once))
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ class PixelFile:
         """Chunks with their pixels. The threads work at the next one while the last one is written."""
         sets = [_Lookup(other) for other in self.others()]
 
-        def begin(chunk: int) -> tuple[int, PixelArray, Iterator[None]]:
+        def begin(chunk: int) -> tuple[int, PixelArray, Iterator[int]]:
             rows = _slice(self.rows(chunk))
             pixels = np.empty((rows.stop - rows.start, *self.shape), np.uint8)
             new = np.arange(len(pixels))
@@ -177,8 +177,8 @@ class PixelFile:
             chunk, pixels, decoding = ahead
             if following is not None:
                 ahead = begin(following)
-            for _ in decoding:
-                progress.advance()
+            for done in decoding:
+                progress.advance(done)
             yield chunk, pixels
 
     def others(self) -> list[PixelFile]:

@@ -78,5 +78,14 @@ def levels_of(images: Inputs) -> IndexArray:
     for start in range(0, wanted, 100):  # a few at a time: large images may not all fit into memory
         values = images[chosen[start : start + 100]]
         for channel in range(channels):
-            levels[channel] += np.bincount(values[:, channel, ::step].ravel(), minlength=256)
+            levels[channel] += _counts(values[:, channel, ::step])
     return levels
+
+
+def _counts(pixels: npt.NDArray[Any]) -> IndexArray:
+    """How often each of the 256 levels occurs in uint8 pixels: they are counted in pairs, which takes half the time."""
+    flat = pixels.ravel()
+    even = flat.size // 2 * 2
+    pairs = np.bincount(flat[:even].view(np.uint16), minlength=65536).reshape(256, 256)
+    counts: IndexArray = pairs.sum(axis=0) + pairs.sum(axis=1) + np.bincount(flat[even:], minlength=256)
+    return counts
