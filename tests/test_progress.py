@@ -8,7 +8,7 @@ import re
 import pytest
 
 from clfkit.history import EpochRecord, TrainState
-from clfkit.progress import Bar, Lines
+from clfkit.progress import Bar, Lines, summary
 
 
 def record(epoch: int) -> EpochRecord:
@@ -62,3 +62,9 @@ def test_what_is_said_cannot_steer_a_terminal(kind: type[Lines], started: bool) 
     listener.say("images in a\x1b[2Jb\nc\u202e – ü")
     listener.on_stop()
     assert r"images in a\x1b[2Jb\nc\u202e – ü" in stream.getvalue()
+
+
+@pytest.mark.parametrize(("loss", "text"), [(0.25, "0.2500"), (-12345.6, "-12345.6000"), (1.2e30, "1.2e+30")])
+def test_losses_of_a_training_that_diverges_stay_short(loss: float, text: str) -> None:
+    diverging = record(1).model_copy(update={"train_loss": loss, "valid_loss": loss, "valid_accuracy": 0.0})
+    assert summary(diverging) == f"train loss {text} acc 50.00%  valid loss {text} acc 0.00%"

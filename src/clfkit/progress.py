@@ -150,7 +150,9 @@ class Bar(Lines):
             self._line_at = now
         self._bar.set_description_str(f"epoch {min(record.epoch + 1, self.epochs)}/{self.epochs}", refresh=False)
         valid = "" if record.valid_accuracy is None else f" valid {record.valid_accuracy:.2%}"
-        self._bar.set_postfix_str(f"loss {record.train_loss:.4f} acc {record.train_accuracy:.2%}{valid}", refresh=False)
+        self._bar.set_postfix_str(
+            f"loss {_loss(record.train_loss)} acc {record.train_accuracy:.2%}{valid}", refresh=False
+        )
 
     def on_stop(self) -> None:
         """Close the bar."""
@@ -161,12 +163,17 @@ class Bar(Lines):
 
 def summary(record: EpochRecord) -> str:
     """Loss and accuracy of train and valid in a few words."""
-    text = f"train loss {record.train_loss:.4f} acc {record.train_accuracy:.2%}"
+    text = f"train loss {_loss(record.train_loss)} acc {record.train_accuracy:.2%}"
     if record.valid_loss is not None and record.valid_accuracy is not None:
-        text += f"  valid loss {record.valid_loss:.4f} acc {record.valid_accuracy:.2%}"
+        text += f"  valid loss {_loss(record.valid_loss)} acc {record.valid_accuracy:.2%}"
     for name, value in record.others.items():
         text += f" {name.partition('.')[2]} {'–' if value is None else f'{value:.4f}'}"
     return text
+
+
+def _loss(value: float) -> str:
+    """Four digits after the point; of a training that diverges, not forty before it."""
+    return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
 
 
 def listener(quiet: bool, stream: TextIO | None = None) -> Listener:

@@ -71,7 +71,8 @@ def webdataset(
     index = index_shards(folder, names, IndexFile.of(cache, folder, "webdataset", shards))
     if not len(index.ids):
         reason = f"; {index.loss()}" if index.passed_over else ""
-        raise DataError(f"data.root: {root} has no images in its {len(paths)} shards{reason}")
+        where = "its only shard" if len(paths) == 1 else f"its {len(paths):,} shards"
+        raise DataError(f"data.root: {root} has no images in {where}{reason}")
     of_sample = None if parts is None else part_codes(parts)[index.shard]
     classes, labels, given = label_samples(_classes(folder, index), of_sample, f"data.root: {root}")
     images = ShardImages.of(paths, index, image)
