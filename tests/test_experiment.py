@@ -27,7 +27,7 @@ def weights(run: RunDirectory, kind: str = "last") -> bytes:
 def test_run_leaves_what_the_documentation_lists(finished_run: RunDirectory) -> None:
     names = {path.relative_to(finished_run.path).as_posix() for path in finished_run.path.rglob("*") if path.is_file()}
     assert names >= {
-        "config.yaml", "environment.json", "history.jsonl", "status.json", "steps.f32",
+        "config.yaml", "environment.json", "history.jsonl", "metrics.csv", "status.json", "steps.f32",
         "evaluation/valid.json", "evaluation/test.json", "predictions/valid.npz", "predictions/test.npz",
         "checkpoints/last/optimizer.safetensors", "checkpoints/best/model.safetensors",
         "checkpoints/initial/model.safetensors",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clfkit.components import metrics
-from clfkit.history import EpochRecord, TrainState, Watch, as_lines, oriented, read_records
+from clfkit.history import EpochRecord, HistoryFiles, TrainState, Watch, as_lines, oriented, read_records
 
 
 def record(epoch: int = 1, **values: float | None) -> EpochRecord:
@@ -106,3 +108,49 @@ def test_every_metric_knows_its_direction() -> None:
     for name in metrics.names():
         better, worse = (0.1, 0.9) if name == "loss" else (0.9, 0.1)
         assert oriented(f"valid.{name}", better) > oriented(f"valid.{name}", worse), name
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> HistoryFiles:
+    """Nothing written yet."""
+    return HistoryFiles(tmp_path / "history.jsonl", tmp_path / "metrics.csv")
+
+
+def test_table_has_a_header_and_the_values_of_the_history_to_the_last_digit(files: HistoryFiles) -> None:
+    one, two = record(1, **{"valid.macro_f1": 0.1 + 0.2}), record(2, valid_loss=math.nan, **{"valid.macro_f1": None})
+    files.append([one])
+    files.append([two])
+    with files.table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(json.loads(one.line()))
+    for row, each in zip(rows, (one, two), strict=True):
+        assert {name: float(cell) if cell else None for name, cell in row.items()} == json.loads(each.line())
+
+
+def test_table_that_is_written_at_once_equals_one_that_grew(files: HistoryFiles) -> None:
+    records = [record(epoch) for epoch in range(1, 6)]
+    for each in records:
+        files.append([each])
+    grown = files.table.read_bytes()
+    files.replace(records)
+    assert files.table.read_bytes() == grown
+    assert files.read() == tuple(records)
+
+
+@pytest.mark.parametrize("left", [None, b"", b"epoch,st"], ids=["no file", "an empty one", "half a header"])
+def test_table_that_lacks_columns_is_begun_anew(files: HistoryFiles, left: bytes | None) -> None:
+    """As an older version leaves it, a full disk, or a run that is continued with another metric to watch."""
+    files.append([record(1)])
+    if left is None:
+        files.table.unlink()
+    else:
+        files.table.write_bytes(left)
+    files.append([record(2, **{"valid.macro_f1": 0.5})])
+    with files.table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], row["valid.macro_f1"]) for row in rows] == [("1", ""), ("2", "0.5")]
+
+
+def test_table_of_no_epochs_is_empty(files: HistoryFiles) -> None:
+    files.replace([])
+    assert files.table.read_bytes() == b""

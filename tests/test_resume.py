@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -45,6 +46,9 @@ def remains(run: RunDirectory) -> dict[str, Any]:
     found: dict[str, Any] = {
         "steps": run.step_losses().tobytes(),
         "history": [record.model_copy(update={"seconds": 0.0}) for record in run.history()],
+        "table": [
+            {**row, "seconds": ""} for row in csv.DictReader((run.path / "metrics.csv").read_text().splitlines())
+        ],
         "scores": {part: run.evaluation(part) for part in ("valid", "test")},
         "predictions": {path.name: path.read_bytes() for path in (run.path / "predictions").iterdir()},
     }

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from clfkit.components import metrics
+from clfkit.errors import RunError
+from clfkit.storage import changing, without_nan, write_atomically
 
 
 class EpochRecord(BaseModel):
@@ -106,3 +111,67 @@ class Watch:
 def as_lines(records: Iterable[EpochRecord]) -> bytes:
     """The content of history.jsonl."""
     return "".join(record.line() + "\n" for record in records).encode()
+
+
+@dataclass(frozen=True)
+class HistoryFiles:
+    """The records of a run on the disk: a line of JSON an epoch in `lines`, and the same as a CSV file in `table`.
+
+    The table has a header, and an empty cell for what is undefined. It serves programs that read tables, and is never
+    read back. Everything here raises RunError.
+    """
+
+    lines: Path
+    table: Path
+
+    def replace(self, records: Sequence[EpochRecord]) -> None:
+        """Write both files anew, each as a whole."""
+        write_atomically(self.lines, as_lines(records))
+        self._replace_table(records)
+
+    def append(self, records: Sequence[EpochRecord]) -> None:
+        """Add lines and rows, those of a file by one write, so that a kill leaves whole ones."""
+        _append(self.lines, as_lines(records))
+        columns = self._columns()
+        if all(columns.keys() >= _cells(record).keys() for record in records):
+            _append(self.table, _csv_lines(_rows(records, list(columns))))
+        else:
+            self._replace_table(self.read())
+
+    def read(self) -> tuple[EpochRecord, ...]:
+        """The records of all finished epochs."""
+        try:
+            text = self.lines.read_text(encoding="utf-8") if self.lines.is_file() else ""
+            return read_records(text.splitlines())
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.lines} cannot be read: {str(error).splitlines()[0]}") from None
+
+    def _replace_table(self, records: Sequence[EpochRecord]) -> None:
+        columns = list(dict.fromkeys(name for record in records for name in _cells(record)))
+        write_atomically(self.table, _csv_lines([columns, *_rows(records, columns)]) if records else b"")
+
+    def _columns(self) -> dict[str, None]:
+        with changing(self.table, "read"):
+            if not self.table.is_file():
+                return {}
+            with self.table.open(encoding="utf-8", newline="") as file:
+                return dict.fromkeys(next(csv.reader(file), []))
+
+
+def _append(path: Path, content: bytes) -> None:
+    with changing(path), path.open("ab", buffering=0) as file:
+        file.write(content)
+
+
+def _cells(record: EpochRecord) -> dict[str, int | float | None]:
+    cells: dict[str, int | float | None] = without_nan(record.model_dump(by_alias=True))
+    return cells
+
+
+def _rows(records: Iterable[EpochRecord], columns: Sequence[str]) -> Iterator[list[int | float | None]]:
+    return ([cells.get(name) for name in columns] for cells in map(_cells, records))
+
+
+def _csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
+    csv.writer(text := io.StringIO(), lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

@@ -21,7 +21,7 @@ from clfkit.checkpoint import Checkpoint, SnapshotFolder, find_checkpoint, read_
 from clfkit.config import ExperimentConfig, check_document
 from clfkit.document import as_yaml, read_document
 from clfkit.errors import CheckpointError, RunError, UsageError
-from clfkit.history import EpochRecord, as_lines, read_records
+from clfkit.history import EpochRecord, HistoryFiles
 from clfkit.storage import changing, write_atomically, write_json
 
 OUTPUTS = Path("outputs")
@@ -131,23 +131,21 @@ class RunDirectory:
 
     # History
 
+    @property
+    def _history(self) -> HistoryFiles:
+        return HistoryFiles(lines=self.path / "history.jsonl", table=self.path / "metrics.csv")
+
     def write_history(self, records: tuple[EpochRecord, ...]) -> None:
-        """Replace history.jsonl, as a resumed run does."""
-        write_atomically(self.path / "history.jsonl", as_lines(records))
+        """Replace history.jsonl and metrics.csv, as a resumed run does."""
+        self._history.replace(records)
 
     def append_history(self, records: Sequence[EpochRecord]) -> None:
-        """Add lines to history.jsonl."""
-        path = self.path / "history.jsonl"
-        with changing(path), path.open("ab") as file:
-            file.write(as_lines(records))
+        """Add lines to history.jsonl and rows to metrics.csv."""
+        self._history.append(records)
 
     def history(self) -> tuple[EpochRecord, ...]:
         """The records of all finished epochs. Raises RunError for a damaged file."""
-        path = self.path / "history.jsonl"
-        try:
-            return read_records(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else ()
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+        return self._history.read()
 
     def append_step_losses(self, losses: np.ndarray[Any, Any], first_step: int) -> None:
         """Put the loss of every step from `first_step` on into steps.f32, after cutting what lay beyond."""
