@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from clfkit import storage
-from clfkit.checkpoint import Checkpoint, find_checkpoint, read_checkpoint, write_checkpoint
+from clfkit.checkpoint import Checkpoint, find_checkpoint, read_checkpoint, read_provenance, write_checkpoint
 from clfkit.errors import CheckpointError, RunError
 from clfkit.history import TrainState
 from clfkit.run import RunDirectory
@@ -202,6 +202,16 @@ def test_foreign_content_with_right_sums_is_refused(folder: Path, name: str, con
     forge(folder, name, content)
     with pytest.raises(CheckpointError):
         read_checkpoint(folder)
+
+
+def test_provenance_is_read_without_the_weights(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "last", checkpoint)
+    (tmp_path / "last/model.safetensors").unlink()
+    assert read_provenance(tmp_path / "last") == (checkpoint.fingerprint, 140)
+    for content in ("", "[]", '{"fingerprint": "x"}'):
+        (tmp_path / "last/checkpoint.json").write_text(content)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.json cannot be read"):
+            read_provenance(tmp_path / "last")
 
 
 def test_absent_checkpoint(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from clfkit.classifier import find_source
 from clfkit.errors import CheckpointError, Interrupted, RunError, UsageError
 from clfkit.experiment import run_experiment
 from clfkit.history import EpochRecord
 from clfkit.progress import Quiet
-from clfkit.run import RunDirectory, all_runs, find_source, latest_run
+from clfkit.run import RunDirectory, all_runs, latest_run
 from clfkit.watching import WatchedRun
 from clfkit.world import World
 
@@ -241,6 +242,54 @@ def test_interrupted_is_an_expected_error_with_the_code_of_its_signal() -> None:
 def test_name_of_an_experiment_is_no_path(laboratory: Any, run: RunDirectory, name: str) -> None:
     with pytest.raises(UsageError, match="not the name of an experiment"):
         all_runs(laboratory.out, name)
+
+
+# Predictions
+
+
+def test_predictions_are_those_that_were_saved(run: RunDirectory) -> None:
+    assert run.predictions("test") is None
+    ids, labels = np.array(["b.png", "a.png", "ü.png"]), np.array([0, 1, 2])
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.0, 0.25, 0.75], [0.25, 0.0, 0.75]], np.float16)
+    run.save_predictions("test", ids=ids, labels=labels, probabilities=probabilities)
+    found = run.predictions("test")
+    assert found is not None
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "ids": ids.tolist(), "labels": [0, 1, 2], "predicted": [0, 2, 2]
+    }  # fmt: skip
+    of_many = {"top_classes": np.array([[4, 1], [7, 0], [2, 4]]), "top_probabilities": probabilities[:, :2]}
+    run.save_predictions("valid", ids=ids, labels=labels, **of_many)
+    found = run.predictions("valid")
+    assert found is not None and found["predicted"].tolist() == [4, 7, 2]
+
+
+def test_predicted_class_is_that_of_full_precision(finished_run: RunDirectory) -> None:
+    """Two probabilities that are the same in float16 may not have been."""
+    found = finished_run.predictions("test")
+    assert found is not None
+    right = (found["predicted"] == found["labels"]).mean()
+    assert right == finished_run.metrics("test")["accuracy"]
+    with np.load(finished_run.path / "predictions/test.npz") as saved:
+        assert saved["predicted"].dtype == np.int32
+
+
+@pytest.mark.parametrize("content", [b"", b"PK nonsense", b"\x93NUMPY"])
+def test_damaged_predictions_are_named(run: RunDirectory, content: bytes) -> None:
+    (run.path / "predictions").mkdir()
+    (run.path / "predictions/test.npz").write_bytes(content)
+    with pytest.raises(RunError, match=r"predictions/test\.npz"):
+        run.predictions("test")
+
+
+@pytest.mark.parametrize("missing", ["ids", "labels", "predicted"])
+def test_predictions_without_one_of_their_arrays_are_refused(run: RunDirectory, missing: str) -> None:
+    arrays = {name: np.arange(3) for name in ("ids", "labels", "predicted") if name != missing}
+    run.save_predictions("test", **arrays)
+    with pytest.raises(RunError, match="does not hold ids, labels and predictions"):
+        run.predictions("test")
+    run.save_predictions("test", **arrays, **{missing: np.arange(2)})
+    with pytest.raises(RunError, match="of the same samples"):
+        run.predictions("test")
 
 
 # A disk that is full, or somebody else's

@@ -108,6 +108,18 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(str(error)) from None
 
 
+def read_provenance(folder: Path) -> tuple[str, int]:
+    """What data a checkpoint's model was trained on: their fingerprint, and the number of train samples.
+
+    The weights are not read, and no sum is checked. Raises CheckpointError.
+    """
+    try:
+        head = json.loads((folder / "checkpoint.json").read_bytes())
+        return str(head["fingerprint"]), sum(map(int, head["class_counts"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{folder}: checkpoint.json cannot be read: {_first_line(error)}") from None
+
+
 def find_checkpoint(folder: Path) -> Path | None:
     """The folder, or what a crash between two renames left of it; None when there is nothing."""
     for candidate in (folder, *_beside(folder.resolve()), folder):  # again: a swap may have ended meanwhile

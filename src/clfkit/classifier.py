@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.checkpoint import Checkpoint, read_checkpoint
+from clfkit.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 from clfkit.components import engines
 from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options, load_config, override_config
 from clfkit.data.batches import Batches
@@ -21,9 +21,9 @@ from clfkit.data.files import read_samples
 from clfkit.data.loading import load_bundle
 from clfkit.engines.auto import resolved
 from clfkit.engines.base import Engine, EngineSetup
-from clfkit.errors import DataError, UsageError
+from clfkit.errors import CheckpointError, DataError, UsageError
 from clfkit.history import EpochRecord
-from clfkit.run import OUTPUTS, RunDirectory, find_source
+from clfkit.run import OUTPUTS, RunDirectory, latest_run
 from clfkit.views import Views
 
 
@@ -178,6 +178,37 @@ def load(source: str | Path, out: str | Path = OUTPUTS) -> Classifier:
     checkpoint = read_checkpoint(folder)
     is_best = run is not None and folder == run.checkpoint_path("best")
     return Classifier(checkpoint, checkpoint.config, run, is_best=is_best)
+
+
+def find_source(text: str, root: Path) -> tuple[RunDirectory | None, Path]:
+    """What `--checkpoint TEXT` means: the run it belongs to (if any) and the checkpoint folder.
+
+    TEXT is `latest`, a run directory (its best checkpoint), a checkpoint folder, or a file in one.
+    Raises UsageError or CheckpointError when it is none of these.
+    """
+    if text == "latest":
+        return _best_of(latest_run(root))
+    path = Path(text)
+    if path.is_file():
+        path = path.parent
+    if not path.is_dir():
+        raise UsageError(f"{text}: no such folder; `clfkit runs` lists what there is")
+    if (path / "config.yaml").is_file():
+        return _best_of(RunDirectory(path))
+    found = find_checkpoint(path)
+    if found is None:
+        inside = sorted(path.glob("*/config.yaml"))
+        hint = f"; did you mean {inside[-1].parent}?" if inside else ""
+        raise CheckpointError(f"{text}: neither a run directory nor a checkpoint folder{hint}")
+    folder = found.parent.parent if found.parent.name == "snapshots" else found.parent
+    return (RunDirectory(folder.parent) if (folder.parent / "config.yaml").is_file() else None), found
+
+
+def _best_of(run: RunDirectory) -> tuple[RunDirectory, Path]:
+    path = run.checkpoint_path("best") or run.checkpoint_path("last")
+    if path is None:
+        raise CheckpointError(f"{run.path} has no checkpoint yet")
+    return run, path
 
 
 def build_engine(

@@ -213,9 +213,24 @@ def config_from_plain(values: Mapping[str, Any], source: str) -> ExperimentConfi
 
 def changed_options(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
     """`key: old → new` for every option in which two configs differ."""
-    before, after = _leaves(old), _leaves(new)
-    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    return [f"{key}: {before.get(key, 'not set')} → {after.get(key, 'not set')}" for key in keys]
+    changes = differing_options([old, new])
+    return [f"{key}: {before or 'not set'} → {after or 'not set'}" for key, (before, after) in changes.items()]
+
+
+def changed_data(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
+    """`key: old → new` for every option of the data, and the seed that draws samples or their split."""
+    changes = [each for each in changed_options(old, new) if each.startswith("data.")]
+    if old.data_seed != new.data_seed and not any(each.startswith("data.seed") for each in changes):
+        changes.append(f"seed of the data: {old.data_seed} → {new.data_seed}")
+    return changes
+
+
+def differing_options(configs: Sequence[ExperimentConfig]) -> dict[str, tuple[str | None, ...]]:
+    """Every option in which some configs differ, by its dotted key: its value in each, None where it has no such."""
+    leaves = [_leaves(config) for config in configs]
+    keys = dict.fromkeys(key for each in leaves for key in each)
+    values = {key: tuple(each.get(key) for each in leaves) for key in keys}
+    return {key: row for key, row in values.items() if len(set(row)) > 1}
 
 
 def config_schema() -> dict[str, Any]:

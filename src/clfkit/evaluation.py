@@ -100,6 +100,7 @@ def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: Ids) -> None
         evaluation.split,
         ids=np.asarray(ids),
         labels=evaluation.predictions.labels,
+        predicted=evaluation.predictions.predicted.astype(np.int32),  # float16 knows fewer differences
         **stored_probabilities(evaluation.predictions.probabilities),
     )
 

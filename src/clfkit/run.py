@@ -15,18 +15,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from clfkit.checkpoint import Checkpoint, SnapshotFolder, find_checkpoint, read_checkpoint, write_checkpoint
 from clfkit.config import ExperimentConfig, check_document
+from clfkit.data.npz_files import read_arrays
 from clfkit.document import as_yaml, read_document
-from clfkit.errors import CheckpointError, RunError, UsageError
+from clfkit.errors import CheckpointError, DataError, RunError, UsageError
 from clfkit.history import EpochRecord, HistoryFiles
 from clfkit.storage import changing, write_atomically, write_json
 
 OUTPUTS = Path("outputs")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LOCK_PATIENCE = 1.0  # seconds
+
+PREDICTION_ARRAYS = ("ids", "labels", "predicted", "probabilities", "top_classes")
 
 Kind = Literal["best", "last", "initial"]
 Status = Literal["running", "finished", "interrupted", "failed", "crashed"]
@@ -214,6 +218,27 @@ class RunDirectory:
         write_atomically(path, content.getvalue())
         return path
 
+    def predictions(self, split: str) -> dict[str, npt.NDArray[Any]] | None:
+        """What was predicted for each sample of an evaluated split; None without.
+
+        ids: (N,). labels: (N,) class indices. predicted: (N,) the most probable class of each, as an index.
+        Raises RunError for a damaged file.
+        """
+        path = self.path / "predictions" / f"{split}.npz"
+        if not path.is_file():
+            return None
+        try:
+            ids, labels, predicted, all_classes, top = read_arrays(path, *((name,) for name in PREDICTION_ARRAYS))
+        except DataError as error:
+            raise RunError(str(error)) from None
+        if predicted is None and top is not None:
+            predicted = top[:, 0]
+        elif predicted is None and all_classes is not None:
+            predicted = all_classes.argmax(axis=1)
+        if ids is None or labels is None or predicted is None or not len(ids) == len(labels) == len(predicted):
+            raise RunError(f"{path} does not hold ids, labels and predictions of the same samples")
+        return {"ids": ids, "labels": labels, "predicted": predicted}
+
     def export_path(self, name: str) -> Path:
         """export/<name>."""
         return self._folder("export") / name
@@ -260,37 +285,6 @@ def latest_run(root: Path, name: str | None = None) -> RunDirectory:
         if run.checkpoint_path("best") or run.checkpoint_path("last"):
             return run
     raise RunError(f"no runs under {root / name if name else root}; `clfkit train CONFIG` makes one")
-
-
-def find_source(text: str, root: Path) -> tuple[RunDirectory | None, Path]:
-    """What `--checkpoint TEXT` means: the run it belongs to (if any) and the checkpoint folder.
-
-    TEXT is `latest`, a run directory (its best checkpoint), a checkpoint folder, or a file in one.
-    Raises UsageError or CheckpointError when it is none of these.
-    """
-    if text == "latest":
-        return _best_of(latest_run(root))
-    path = Path(text)
-    if path.is_file():
-        path = path.parent
-    if not path.is_dir():
-        raise UsageError(f"{text}: no such folder; `clfkit runs` lists what there is")
-    if (path / "config.yaml").is_file():
-        return _best_of(RunDirectory(path))
-    found = find_checkpoint(path)
-    if found is None:
-        inside = sorted(path.glob("*/config.yaml"))
-        hint = f"; did you mean {inside[-1].parent}?" if inside else ""
-        raise CheckpointError(f"{text}: neither a run directory nor a checkpoint folder{hint}")
-    folder = found.parent.parent if found.parent.name == "snapshots" else found.parent
-    return (RunDirectory(folder.parent) if (folder.parent / "config.yaml").is_file() else None), found
-
-
-def _best_of(run: RunDirectory) -> tuple[RunDirectory, Path]:
-    path = run.checkpoint_path("best") or run.checkpoint_path("last")
-    if path is None:
-        raise CheckpointError(f"{run.path} has no checkpoint yet")
-    return run, path
 
 
 def _candidates(run_id: str | None) -> Iterator[str]:

@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from clfkit import components
 from clfkit.config import (
     ExperimentConfig,
+    changed_data,
     changed_options,
     check_document,
     config_from_plain,
     config_schema,
+    differing_options,
     load_config,
     override_config,
 )
@@ -221,6 +223,24 @@ def test_changed_options() -> None:
     assert "train.optimizer.name: 'adam' → 'sgd'" in changes
     assert "train.early_stopping.patience: 3 → not set" in changes
     assert not any(change.startswith(("data", "seed", "plots", "name")) for change in changes)
+
+
+def test_differing_options_have_a_value_for_each_config() -> None:
+    configs = [config(train={"epochs": epochs}, seed=seed) for epochs, seed in ((5, 1), (5, 2), (9, 1))]
+    assert differing_options(configs) == {"seed": ("1", "2", "1"), "train.epochs": ("5", "5", "9")}
+    assert differing_options([config(), config(model="logistic")])["model.hidden"] == ("[64, 64]", None)
+    assert differing_options(configs[:1]) == {}
+
+
+def test_changed_data_includes_the_seed_that_draws_them() -> None:
+    def of(seed: int, /, **data: object) -> ExperimentConfig:
+        return config(seed=seed, data={"name": "blobs", **data})
+
+    assert changed_data(of(1), of(1)) == []
+    assert changed_data(of(1), of(2)) == ["seed of the data: 1 → 2"]
+    assert changed_data(of(1, seed=5), of(2, seed=5)) == []
+    assert changed_data(of(1), of(2, seed=1)) == ["data.seed: empty → 1"]
+    assert changed_data(of(1, std=2.0, seed=5), of(2, seed=6)) == ["data.seed: 5 → 6", "data.std: 2.0 → 1.0"]
 
 
 def resolved(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clfkit.checkpoint import read_checkpoint
 from clfkit.classifier import Classifier, load
-from clfkit.config import changed_options
+from clfkit.config import changed_data
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs
 from clfkit.errors import UsageError
 
@@ -107,7 +107,5 @@ def _same_split(classifier: Classifier, first: Classifier) -> bool:
 
 def _difference(first: Classifier, other: Classifier) -> str:
     """The options of the data that differ, or the seeds."""
-    differ = [each for each in changed_options(first.config, other.config) if each.startswith("data.")]
-    if first.config.data_seed != other.config.data_seed and not any(each.startswith("data.seed") for each in differ):
-        differ.append(f"seed of the data: {first.config.data_seed} → {other.config.data_seed}")
+    differ = changed_data(first.config, other.config)
     return f" ({'; '.join(differ)})" if differ else ""
