@@ -129,7 +129,7 @@ def stored_probabilities(probabilities: FloatArray) -> dict[str, npt.NDArray[Any
 
 def _table(predictions: Predictions) -> dict[str, dict[str, float]]:
     """{class: {precision, recall, f1, support}}."""
-    columns = predictions.per_class
+    columns = predictions.per_class[:4]
     return {
         name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
         for name, p, r, f, s in zip(predictions.classes.names, *columns, strict=True)

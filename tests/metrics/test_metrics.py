@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import tracemalloc
 import warnings
@@ -12,16 +13,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     balanced_accuracy_score,
+    brier_score_loss,
+    cohen_kappa_score,
     confusion_matrix,
     f1_score,
+    log_loss,
+    matthews_corrcoef,
     precision_recall_fscore_support,
+    precision_score,
+    roc_auc_score,
     top_k_accuracy_score,
 )
 
 from clfkit.components import metrics
 from clfkit.data.bundle import ClassMap
 from clfkit.metrics import Predictions, score, top5
+from clfkit.metrics import measured as all_measured
+from clfkit.metrics.probabilities import CONFIDENCE_BINS, confidence_bins
 from clfkit.metrics.thirds import thirds
 from clfkit.registry import Component
 
@@ -78,7 +88,7 @@ def test_counts_match_scikit_learn(case: tuple[list[int], list[int], int]) -> No
         matrix = confusion_matrix(labels, predicted, labels=range(classes))
         peer = precision_recall_fscore_support(labels, predicted, labels=range(classes), zero_division=np.nan)
     np.testing.assert_array_equal(found.confusion, matrix)
-    for name, mine, other in zip(("precision", "recall", "f1", "support"), ours, peer, strict=True):
+    for name, mine, other in zip(("precision", "recall", "f1", "support"), ours[:4], peer, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-12, err_msg=name)
 
 
@@ -98,6 +108,17 @@ def test_accuracy_and_f1_match_scikit_learn(case: tuple[list[int], list[int], in
     for average in ("macro", "weighted"):
         peer = f1_score(labels, predicted, average=average, zero_division=0)
         assert found[f"{average}_f1"] == pytest.approx(peer, rel=1e-12), average
+        peer = precision_score(labels, predicted, average=average, zero_division=np.nan)
+        if average == "weighted" and not set(labels) & set(predicted):
+            peer = NAN  # scikit-learn then takes the plain mean
+        assert found[f"{average}_precision"] == pytest.approx(peer, rel=1e-12, nan_ok=True), average
+    one_sided = min(len(set(labels)), len(set(predicted))) == 1
+    peer = NAN if one_sided else matthews_corrcoef(labels, predicted)
+    assert found["mcc"] == pytest.approx(peer, rel=1e-12, abs=1e-12, nan_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # all of one class and predicted as it
+        peer = cohen_kappa_score(labels, predicted)
+    assert found["kappa"] == pytest.approx(peer, rel=1e-12, abs=1e-12, nan_ok=True)
 
 
 @settings(max_examples=50)
@@ -188,8 +209,9 @@ def test_the_loss_is_passed_on() -> None:
 def test_all_metrics_are_known() -> None:
     ours = [name for name in metrics.names() if metrics.entry(name).function.__module__.startswith("clfkit.")]
     assert ours == [
-        "accuracy", "balanced_accuracy", "head_accuracy", "loss", "macro_f1", "middle_accuracy", "tail_accuracy",
-        "top5", "weighted_f1",
+        "accuracy", "average_precision", "balanced_accuracy", "brier", "ece", "head_accuracy", "kappa", "log_loss",
+        "loss", "macro_f1", "macro_precision", "mcc", "middle_accuracy", "roc_auc", "tail_accuracy", "top5",
+        "weighted_f1", "weighted_precision",
     ]  # fmt: skip
 
 
@@ -230,3 +252,75 @@ def test_a_third_without_samples_is_undefined() -> None:
     found = score(certain([0, 0], [0, 1], 2, [90, 10]))
     assert found["head_accuracy"] == 0.5
     assert math.isnan(found["middle_accuracy"]) and math.isnan(found["tail_accuracy"])
+
+
+@st.composite
+def guesses(draw: st.DrawFn) -> Predictions:
+    """Predictions of every class, with probabilities that are often the same for several samples."""
+    classes, size = draw(st.integers(2, 5)), draw(st.integers(1, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    raw = rng.integers(0, draw(st.sampled_from([3, 1000])), (size, classes)) + rng.integers(0, 2) + 1e-3
+    labels = draw(st.lists(st.integers(0, classes - 1), min_size=size, max_size=size))
+    return predictions(labels, raw / raw.sum(axis=1, keepdims=True), classes)
+
+
+@settings(deadline=None)
+@given(guesses())
+def test_metrics_of_probabilities_match_scikit_learn(found: Predictions) -> None:
+    labels, probabilities, k = found.labels, found.probabilities.astype(np.float64), len(found.classes)
+    exact = predictions(labels.tolist(), probabilities, k)
+    scores, classes = score(found), range(k)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # float32 rows sum to 1 but for some rounding
+        peer = log_loss(labels, found.probabilities, labels=classes)
+        assert scores["log_loss"] == pytest.approx(peer, rel=1e-6)
+        own = probabilities[:, 1] if k == 2 else probabilities
+        assert scores["brier"] == pytest.approx(brier_score_loss(labels, own, labels=classes), rel=1e-5, abs=1e-6)
+    there = [1] if k == 2 else np.unique(labels).tolist()
+    truth = [(labels == index).astype(int) for index in there]
+    columns = [exact.probabilities[:, index] for index in there]
+    areas = [roc_auc_score(t, c) for t, c in zip(truth, columns, strict=True)] if len(set(labels)) > 1 else [NAN]
+    assert scores["roc_auc"] == pytest.approx(np.mean(areas), rel=1e-12, nan_ok=True)
+    precise = [average_precision_score(t, c) if t.any() else NAN for t, c in zip(truth, columns, strict=True)]
+    assert scores["average_precision"] == pytest.approx(np.mean(precise), rel=1e-12, nan_ok=True)
+
+
+def test_the_calibration_error_is_the_gap_of_confidence_and_accuracy_in_each_bin() -> None:
+    confident = [0.95, 0.95, 0.95, 0.95, 0.6, 0.6]  # three of four right, one of two right
+    rows = [[p, 1 - p] for p in confident]
+    assert measured("ece", predictions([0, 0, 0, 1, 0, 1], rows, 2)) == pytest.approx((4 * 0.2 + 2 * 0.1) / 6, abs=1e-6)
+    borders = np.arange(1, CONFIDENCE_BINS + 1) / CONFIDENCE_BINS
+    assert confidence_bins(borders - 1e-9).tolist() == list(range(CONFIDENCE_BINS))
+    assert confidence_bins(np.array([0.0, 1.0])).tolist() == [0, CONFIDENCE_BINS - 1]
+
+
+def test_a_model_that_knows_nothing_scores_as_chance() -> None:
+    found = score(predictions([0, 1, 2, 0], np.full((4, 3), 1 / 3), 3))
+    assert found["roc_auc"] == 0.5
+    assert found["log_loss"] == pytest.approx(math.log(3))
+    assert math.isnan(found["mcc"]) and found["kappa"] == 0.0
+
+
+@settings(deadline=None, max_examples=60)
+@given(guesses(), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_weights_count_samples_as_often_as_they_say(found: Predictions, resamples: int, seed: int) -> None:
+    size, k = found.probabilities.shape
+    found = dataclasses.replace(found, train_counts=np.arange(1, k + 1))
+    chosen = np.random.default_rng(seed).integers(0, size, (resamples, size))
+    weights = np.stack([np.bincount(row, minlength=size) for row in chosen]).T.astype(np.float32)
+    weighed = found.weighted(weights)
+    for name, values in all_measured(weighed).items():
+        if name == "loss":
+            continue
+        assert values.shape == (resamples,), name
+        for row, value in zip(chosen, values, strict=True):
+            again = predictions(found.labels[row].tolist(), found.probabilities[row], k, list(range(1, k + 1)))
+            assert value == pytest.approx(measured(name, again), rel=1e-5, abs=1e-6, nan_ok=True), name
+    for ours, whole in zip(weighed.per_class, dataclasses.replace(found, weights=None).per_class, strict=True):
+        assert ours.shape == (*whole.shape, resamples)
+
+
+def test_what_is_known_of_each_sample_is_not_found_again() -> None:
+    found = certain([0, 1], [0, 0], 2)
+    assert found.predicted.tolist() == [0, 0]
+    assert found.weighted(np.ones((2, 3), np.float32)).predicted is found.predicted

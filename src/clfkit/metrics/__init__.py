@@ -1,11 +1,12 @@
-"""Metrics: numbers between 0 and 1 (and the loss) computed from predictions, by counting."""
+"""Metrics: numbers computed from predictions, for all samples or for many resamples at once."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,10 @@ from clfkit.components import metrics
 from clfkit.data.bundle import ClassMap, FloatArray, IndexArray
 from clfkit.registry import Component
 
+Numbers = npt.NDArray[np.float64] | np.float64
+"""One number, or one of each of R resamples."""
+Counts = npt.NDArray[Any]
+"""Whole numbers, of type int64 or, of resamples, float32: exact up to 16 million samples."""
 Watched = Mapping[str, float | None]
 """`valid.<metric>` of one epoch: None for what is undefined, as in JSON."""
 Measure = Callable[[FloatArray, float], Watched]
@@ -26,6 +31,8 @@ class Predictions:
 
     labels: (N,) class indices. probabilities: (N, K), rows sum to 1. loss: mean of the experiment's loss.
     train_counts: (K,) train samples of each class, where they are known.
+    weights: how often each sample counts in each of R resamples, (N, R); without, every sample counts once. What is
+    measured has a last axis for them: `…` in the shapes below is R with weights, and nothing without.
     """
 
     labels: IndexArray
@@ -33,12 +40,53 @@ class Predictions:
     classes: ClassMap
     loss: float
     train_counts: IndexArray | None = None
+    weights: FloatArray | None = None
+
+    def weighted(self, weights: FloatArray) -> Predictions:
+        """The same samples, counted otherwise. What was found out about each of them is not found out again."""
+        other = dataclasses.replace(self, weights=weights)
+        vars(other).update({name: value for name, value in vars(self).items() if name in OF_EACH_SAMPLE})
+        return other
 
     @cached_property
     def predicted(self) -> IndexArray:
         """(N,) the most probable class of each sample; the lowest index among equals."""
         best: IndexArray = self.probabilities.argmax(axis=1).astype(np.int64)
         return best
+
+    @cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether a sample is given its own class."""
+        found: npt.NDArray[np.bool_] = self.predicted == self.labels
+        return found
+
+    @cached_property
+    def own(self) -> FloatArray:
+        """(N,) the probability of each sample's own class."""
+        return np.take_along_axis(self.probabilities, self.labels[:, None], axis=1)[:, 0]
+
+    @cached_property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """(N,) the probability of each sample's predicted class."""
+        best: npt.NDArray[np.float64] = self.probabilities.max(axis=1, initial=0.0).astype(np.float64)
+        return best
+
+    def mean(self, values: npt.NDArray[Any], where: npt.NDArray[np.bool_] | None = None) -> Numbers:
+        """Mean (…) of values (N,), or of those samples where something holds. NaN without any."""
+        if self.weights is None:
+            chosen = values if where is None else values[where]
+            return np.float64(chosen.mean(dtype=np.float64)) if len(chosen) else np.float64("nan")
+        counted = np.ones(len(values), np.float32) if where is None else where.astype(np.float32)
+        return share((values * counted).astype(np.float32) @ self.weights, counted @ self.weights)
+
+    def counts(self, groups: IndexArray, size: int, where: npt.NDArray[np.bool_] | None = None) -> Counts:
+        """Samples in each of `size` groups (size, …), or of those where something holds. groups: (N,) from 0."""
+        if where is not None:
+            groups = groups[where]
+        if self.weights is None:
+            return np.bincount(groups, minlength=size)
+        weights = self.weights if where is None else self.weights[where]
+        return summed(weights, groups, size)
 
     @cached_property
     def confusion(self) -> IndexArray:
@@ -50,8 +98,12 @@ class Predictions:
     def per_class(self) -> PerClass:
         """Precision, recall, F1 and support of each class, counted without the confusion matrix."""
         k = len(self.classes)
-        right = np.bincount(self.labels[self.labels == self.predicted], minlength=k)
-        return per_class(right, np.bincount(self.labels, minlength=k), np.bincount(self.predicted, minlength=k))
+        right = self.counts(self.labels, k, self.right)
+        return per_class(right, self.counts(self.labels, k), self.counts(self.predicted, k))
+
+
+OF_EACH_SAMPLE = ("predicted", "right", "own", "confidence")
+"""Properties of `Predictions` that do not depend on weights."""
 
 
 def unbalanced(counts: IndexArray) -> bool:
@@ -60,41 +112,65 @@ def unbalanced(counts: IndexArray) -> bool:
 
 
 class PerClass(NamedTuple):
-    """Four arrays of shape (K,), one entry for each class; NaN stands for undefined."""
+    """Arrays of shape (K, …), one entry for each class; NaN stands for undefined."""
 
     precision: npt.NDArray[np.float64]
     recall: npt.NDArray[np.float64]
     f1: npt.NDArray[np.float64]
-    support: IndexArray
+    support: Counts
+    predicted: Counts
 
 
-def per_class(right: IndexArray, support: IndexArray, predicted: IndexArray) -> PerClass:
+def per_class(right: Counts, support: Counts, predicted: Counts) -> PerClass:
     """Precision, recall, F1 and support of each class.
 
-    right, support, predicted: (K,) numbers of samples given their own class, of the class, and predicted as it.
+    right, support, predicted: (K, …) numbers of samples given their own class, of the class, and predicted as it.
 
     With TP, FP and FN of a class: precision = TP / (TP + FP), undefined when nothing was predicted as the
     class; recall = TP / (TP + FN), undefined when no sample is of the class; F1 = 2 TP / (2 TP + FP + FN),
     undefined when neither. support = TP + FN, the number of samples of the class.
     """
     return PerClass(
-        precision=_share(right, predicted),
-        recall=_share(right, support),
-        f1=_share(2 * right, support + predicted),
+        precision=share(right, predicted),
+        recall=share(right, support),
+        f1=share(2 * right, support + predicted),
         support=support,
+        predicted=predicted,
     )
 
 
-def _share(part: IndexArray, whole: IndexArray) -> npt.NDArray[np.float64]:
-    """part / whole, NaN where whole is 0."""
-    share = np.full(part.shape, np.nan)
-    np.divide(part, whole, out=share, where=whole > 0)
-    return share
+def share(part: npt.ArrayLike, whole: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """part / whole in float64, NaN where whole is 0."""
+    above, below = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below != 0, above / below, np.nan)
+
+
+def mean_of_defined(values: npt.NDArray[np.float64], weights: Counts | None = None) -> Numbers:
+    """Mean (…) over the classes of values (K, …), those undefined left out; NaN where all are."""
+    defined = ~np.isnan(values)
+    weighed = defined if weights is None else defined * weights
+    return share((np.where(defined, values, 0.0) * weighed).sum(axis=0), weighed.sum(axis=0))
+
+
+def summed(weights: FloatArray, groups: IndexArray, size: int) -> npt.NDArray[np.float32]:
+    """Sums (size, R) of weights (N, R) over the samples of each group; groups: (N,) from 0 to below `size`."""
+    from scipy.sparse import csr_array
+
+    ones = np.ones(len(groups), np.float32)
+    members = csr_array((ones, (groups, np.arange(len(groups)))), shape=(size, len(groups)))
+    sums: npt.NDArray[np.float32] = members @ weights
+    return sums
 
 
 def score(predictions: Predictions, names: Iterable[str] | None = None) -> dict[str, float]:
     """The metrics of these names, by default every registered one. NaN stands for undefined."""
+    return {name: float(value) for name, value in measured(predictions, names).items()}
+
+
+def measured(predictions: Predictions, names: Iterable[str] | None = None) -> dict[str, Numbers]:
+    """The same of predictions with weights: one number (R,) of each resample."""
     return {
-        name: float(metrics.build(Component(name, metrics.entry(name).options()), predictions))
+        name: metrics.build(Component(name, metrics.entry(name).options()), predictions)
         for name in (metrics.names() if names is None else names)
     }

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from clfkit.components import metrics
-from clfkit.metrics import Predictions
+from clfkit.metrics import Numbers, Predictions
 
 
 @metrics.register("accuracy")
-def accuracy(predictions: Predictions) -> float:
+def accuracy(predictions: Predictions) -> Numbers:
     """Share of samples whose most probable class is the true one.
 
     Of equally probable classes the one with the lowest index is predicted. NaN without samples.
     """
-    if not len(predictions.labels):
-        return float("nan")
-    return float((predictions.predicted == predictions.labels).mean())
+    return predictions.mean(predictions.right)

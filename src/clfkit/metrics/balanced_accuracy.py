@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from clfkit.components import metrics
-from clfkit.metrics import Predictions
+from clfkit.metrics import Numbers, Predictions, mean_of_defined
 
 
 @metrics.register("balanced_accuracy")
-def balanced_accuracy(predictions: Predictions) -> float:
+def balanced_accuracy(predictions: Predictions) -> Numbers:
     """Mean recall of the classes that have samples, each class counting the same; as in scikit-learn.
 
-    NaN without samples.
+    Also known as macro recall. NaN without samples.
     """
-    recall = predictions.per_class.recall
-    defined = recall[~np.isnan(recall)]
-    return float(defined.mean()) if len(defined) else float("nan")
+    return mean_of_defined(predictions.per_class.recall)

@@ -6,11 +6,11 @@ import numpy as np
 
 from clfkit.components import metrics
 from clfkit.data.bundle import IndexArray
-from clfkit.metrics import Predictions, unbalanced
+from clfkit.metrics import Numbers, Predictions, unbalanced
 
 
 @metrics.register("head_accuracy")
-def head_accuracy(predictions: Predictions) -> float:
+def head_accuracy(predictions: Predictions) -> Numbers:
     """Accuracy on samples of the third of classes with the most train samples.
 
     NaN where no class has twice the train samples of another or they are unknown, and without such samples.
@@ -19,13 +19,13 @@ def head_accuracy(predictions: Predictions) -> float:
 
 
 @metrics.register("middle_accuracy")
-def middle_accuracy(predictions: Predictions) -> float:
+def middle_accuracy(predictions: Predictions) -> Numbers:
     """Accuracy on samples of the classes between head and tail; NaN as head_accuracy."""
     return _accuracy_of(predictions, 1)
 
 
 @metrics.register("tail_accuracy")
-def tail_accuracy(predictions: Predictions) -> float:
+def tail_accuracy(predictions: Predictions) -> Numbers:
     """Accuracy on samples of the third of classes with the fewest train samples; NaN as head_accuracy."""
     return _accuracy_of(predictions, 2)
 
@@ -41,10 +41,8 @@ def thirds(counts: IndexArray) -> IndexArray:
     return found
 
 
-def _accuracy_of(predictions: Predictions, third: int) -> float:
+def _accuracy_of(predictions: Predictions, third: int) -> Numbers:
     counts = predictions.train_counts
     if counts is None or not unbalanced(counts):
-        return float("nan")
-    chosen = thirds(counts)[predictions.labels] == third
-    right = predictions.predicted[chosen] == predictions.labels[chosen]
-    return float(right.mean()) if len(right) else float("nan")
+        return np.float64("nan")
+    return predictions.mean(predictions.right, thirds(counts)[predictions.labels] == third)
