@@ -31,7 +31,11 @@ def test_evaluation_of_a_run_can_be_counted_again_from_its_predictions(finished_
         chosen = probabilities.astype(float)[np.arange(len(labels)), labels]
         assert stored["metrics"]["loss"] == pytest.approx(-np.log(chosen).mean(), abs=0.01)
         for index, name in enumerate(classifier.classes):
-            assert stored["classes"][name]["support"] == (labels == index).sum()
+            own = stored["classes"][name]
+            assert own["support"] == (labels == index).sum()
+            low, high = own["recall_interval"]
+            assert low <= own["recall"] <= high
+        assert stored["resamples"] == 1000
     best = finished_run.history()[finished_run.checkpoint("best").state.best_epoch - 1]
     valid = json.loads((finished_run.path / "evaluation" / "valid.json").read_text())["metrics"]
     assert valid["accuracy"] == best.valid_accuracy

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clfkit.bootstrap import Intervals, intervals
 from clfkit.data.bundle import ClassMap, FloatArray, Ids, IndexArray, Split
 from clfkit.engines.base import Engine
 from clfkit.metrics import Measure, Predictions, score
@@ -18,6 +19,8 @@ from clfkit.views import Views
 
 ALL_CLASSES = 1000
 KEPT_CLASSES = 100
+PER_CLASS = ("precision", "recall", "f1", "support")
+RESAMPLING_SEED = 0  # the same resamples for every run, so that two runs on one split can be compared
 SORTED_AT_ONCE = 10_000_000  # probabilities
 
 
@@ -28,8 +31,23 @@ class Evaluation:
     split: str
     samples: int
     metrics: dict[str, float]
-    classes: dict[str, dict[str, float]]
+    intervals: Intervals
     predictions: Predictions
+
+    @property
+    def classes(self) -> dict[str, dict[str, Any]]:
+        """{class: {precision, recall, f1, support}}, and `recall_interval` and so on, lower and upper ends."""
+        table, ends = self.predictions.per_class[:4], self.intervals.classes
+        return {
+            name: {
+                **{
+                    column: int(cell) if column == "support" else float(cell)
+                    for column, cell in zip(PER_CLASS, row, strict=True)
+                },
+                **{f"{column}_interval": of_all[:, at].tolist() for column, of_all in ends.items()},
+            }
+            for at, (name, *row) in enumerate(zip(self.predictions.classes.names, *table, strict=True))
+        }
 
     def as_json(self) -> dict[str, Any]:
         """For evaluation/<split>.json. NaN (undefined) becomes null when it is written."""
@@ -37,6 +55,8 @@ class Evaluation:
             "split": self.split,
             "samples": self.samples,
             "metrics": self.metrics,
+            "intervals": self.intervals.metrics,
+            "resamples": self.intervals.resamples,
             "classes": self.classes,
         }
 
@@ -61,7 +81,8 @@ def evaluate(
         probabilities, loss = views.predict(engine, split.inputs), float("nan")
     counts = None if train_counts is None else np.array(train_counts, np.int64)
     predictions = Predictions(split.labels, probabilities, classes, loss, counts)
-    return Evaluation(name, len(split), score(predictions), _table(predictions), predictions)
+    scores = score(predictions)
+    return Evaluation(name, len(split), scores, intervals(predictions, scores, RESAMPLING_SEED), predictions)
 
 
 def measure(names: Sequence[str], split: Split, classes: ClassMap, train_counts: IndexArray) -> Measure | None:
@@ -124,13 +145,4 @@ def stored_probabilities(probabilities: FloatArray) -> dict[str, npt.NDArray[Any
     return {
         "top_classes": best,
         "top_probabilities": np.take_along_axis(probabilities, best, axis=1).astype(np.float16),
-    }
-
-
-def _table(predictions: Predictions) -> dict[str, dict[str, float]]:
-    """{class: {precision, recall, f1, support}}."""
-    columns = predictions.per_class[:4]
-    return {
-        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
-        for name, p, r, f, s in zip(predictions.classes.names, *columns, strict=True)
     }

@@ -31,7 +31,14 @@ def test_eval_json(cli, trained: Path) -> None:
     result = json.loads(done.out)
     assert result["run"] == str(trained)
     assert result["split"] == "valid"
-    assert result["metrics"] == json.loads((trained / "evaluation/valid.json").read_text())["metrics"]
+    kept = json.loads((trained / "evaluation/valid.json").read_text())
+    assert (result["metrics"], result["intervals"]) == (kept["metrics"], kept["intervals"])
+
+
+def test_eval_shows_intervals(cli, trained: Path) -> None:
+    low, high = json.loads((trained / "evaluation/test.json").read_text())["intervals"]["accuracy"]
+    done = cli("eval", "--checkpoint", trained)
+    assert f"{low:.4f} to {high:.4f}" in next(line for line in done.out.splitlines() if line.startswith("accuracy"))
 
 
 @pytest.mark.parametrize("source", ["{run}", "{run}/checkpoints/best", "{run}/checkpoints/last", "latest"])

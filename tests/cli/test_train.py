@@ -19,9 +19,11 @@ def test_json_is_the_only_thing_on_standard_output(cli, blobs: Path, tmp_path: P
     done = cli("train", blobs, "--out", tmp_path / "out", "--json")
     assert done.code == 0
     result = json.loads(done.out)
-    assert set(result) == {"run", "split", "metrics"}
+    assert set(result) == {"run", "split", "metrics", "intervals"}
     assert result["split"] == "test"
     assert set(result["metrics"]) >= METRICS
+    low, high = result["intervals"]["accuracy"]
+    assert 0 <= low <= result["metrics"]["accuracy"] <= high <= 1
     assert "epoch 3/3" in done.err
 
 
@@ -59,8 +61,8 @@ def test_summary_of_splits_with_different_metrics(cli, tmp_path: Path) -> None:
     done = cli("train", tmp_path / "rare.yaml", "--out", tmp_path / "out")
     assert done.code == 0
     lines = [line.split() for line in done.out.split("best epoch")[1].splitlines()]
-    assert ["valid", "test"] in lines
-    thirds = [line[1:] for line in lines if line and line[0] in ("head_accuracy", "middle_accuracy", "tail_accuracy")]
+    assert ["valid", "test", "95", "%", "interval", "of", "test"] in lines
+    thirds = [line[1:3] for line in lines if line and line[0] in ("head_accuracy", "middle_accuracy", "tail_accuracy")]
     assert sorted(valid for valid, _ in thirds)[1:] == ["–", "–"]
     assert all(0 <= float(test) <= 1 for _, test in thirds)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, CheckpointSource, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
-from clfkit.cli.terminal import columns, complain, say, telling
+from clfkit.cli.terminal import between, columns, complain, say, telling
 from clfkit.errors import RunError, UsageError
 from clfkit.storage import without_nan
 
@@ -59,8 +59,15 @@ def evaluate(
     if as_json:
         where: dict[str, object] = {} if data is None else {"data": str(data)}
         where |= {} if tta is None else {"tta": tta}
-        metrics = without_nan(evaluation.metrics)
-        shown = {"run": source, "split": evaluation.split, **where, "metrics": metrics, "seconds": seconds}
+        metrics, ends = without_nan(evaluation.metrics), evaluation.intervals.metrics
+        shown = {
+            "run": source,
+            "split": evaluation.split,
+            **where,
+            "metrics": metrics,
+            "intervals": ends,
+            "seconds": seconds,
+        }
         typer.echo(json.dumps(shown))
     elif not quiet:
         _show(evaluation, source, seconds)
@@ -129,8 +136,9 @@ def _other_data(
 def _show(evaluation: Evaluation, source: str, seconds: float) -> None:
     say(f"{source} on {evaluation.split}: {evaluation.samples:,} samples in {seconds:.2f} s")
     say()
-    say(columns(telling(evaluation.metrics, len(evaluation.classes)).items(), ("metric", "value")))
-    classes = evaluation.classes
+    classes, ends = evaluation.classes, evaluation.intervals.metrics
+    told = telling(evaluation.metrics, len(classes)).items()
+    say(columns([(name, value, between(ends.get(name))) for name, value in told], ("metric", "value", "95 % interval")))
     say()
     if len(classes) > CLASSES_SHOWN:
         worst = sorted(classes, key=lambda name: (classes[name]["f1"] != classes[name]["f1"], classes[name]["f1"]))

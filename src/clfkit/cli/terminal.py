@@ -54,6 +54,11 @@ def percent(value: object) -> str:
     return f"{value:.2%}" if isinstance(value, float) else "–"
 
 
+def between(ends: Sequence[float] | None) -> str:
+    """An interval in few characters; a dash where there is none."""
+    return "–" if ends is None else " to ".join(map(cell, ends))
+
+
 def telling(metrics: Mapping[str, float], classes: int) -> dict[str, float]:
     """The metrics that say something: with at most five classes, top5 is always 1; balanced ones have no tail."""
     silent = {"top5"} if classes <= 5 else set()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
-from clfkit.cli.terminal import columns, complain, say, telling
+from clfkit.cli.terminal import between, columns, complain, say, telling
 from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
 
 if TYPE_CHECKING:
@@ -197,7 +197,8 @@ def _evaluated(run: RunDirectory) -> list[str]:
 def _result(run: RunDirectory) -> dict[str, object]:
     """What `--json` prints: the test split, or the next best there is."""
     split = _evaluated(run)[-1]
-    return {"run": str(run.path), "split": split, "metrics": run.metrics(split)}
+    ends = (run.evaluation(split) or {}).get("intervals", {})
+    return {"run": str(run.path), "split": split, "metrics": run.metrics(split), "intervals": ends}
 
 
 def _config(config: Path | None, overrides: list[str], resume: str | None) -> ExperimentConfig | None:
@@ -241,15 +242,15 @@ def _summarise(run: RunDirectory) -> None:
     from clfkit.timing import in_words
 
     status = run.status()
-    splits = _evaluated(run)
-    scores = [telling(run.metrics(split), len((run.evaluation(split) or {})["classes"])) for split in splits]
-    names = sorted(
-        {name for values in scores for name in values}
-    )  # a split may lack all rare classes, and their metrics
-    rows = [[name, *(values.get(name) for values in scores)] for name in names]
+    splits = {split: run.evaluation(split) or {} for split in _evaluated(run)}
+    scores = [telling(each["metrics"], len(each["classes"])) for each in splits.values()]
+    names = sorted({name for values in scores for name in values})  # a split may lack rare classes, and their metrics
+    *_, last = splits
+    ends = splits[last].get("intervals", {})
+    rows = [[name, *(values.get(name) for values in scores), between(ends.get(name))] for name in names]
     say()
     say(f"best epoch {status.get('best_epoch')} of {len(run.history())}; {in_words(status.get('timing', {}))}")
-    say(columns(rows, ["", *splits]))
+    say(columns(rows, ["", *splits, f"95 % interval of {last}"]))
     say()
     written = {what: str(path) for what, path in run.written().items()}
     if "plots" in written:
