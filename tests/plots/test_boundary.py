@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from drawn_classifiers import certain, invented
+from drawn_classifiers import certain, config_of, invented, trained
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from clfkit.classifier import Classifier
 from clfkit.components import plots
+from clfkit.data.densities import GaussianMixture
 from clfkit.errors import UsageError
 from clfkit.plots import NothingToDraw, draw
 from clfkit.plots._predictions import predicted_on
@@ -49,7 +51,7 @@ def test_before_and_after_with_train_and_test(blobs: Classifier) -> None:
     assert [title.split(":")[0] for title in titles(figure)] == [
         "Before training, train", "Before training, test", "After training, train", "After training, test",
     ]  # fmt: skip
-    assert legend(figure) == ["0", "1", "2", "3", "4", "misclassified"]
+    assert legend(figure) == ["0", "1", "2", "3", "4", "misclassified", "best possible"]
     assert figure.axes[2].get_xlabel() == "x"
     assert figure.axes[2].get_ylabel() == "y"
 
@@ -87,6 +89,52 @@ def test_misclassified_points_are_ringed(wrong: int) -> None:
     figure = boundary(halves(wrong=wrong))
     assert ringed(figure, 0) == wrong
     assert f"{100 - wrong}.0 % right" in titles(figure)[0]
+
+
+def dashed(figure: Figure) -> list[Any]:
+    """The optimal borders of the first axes."""
+    lines = [c for c in figure.axes[0].collections if not isinstance(c, PathCollection)]
+    return [each for each in lines if each.get_linestyle()[0][1] is not None]
+
+
+def pair_of_blobs(tmp_path: Path) -> Classifier:
+    return trained(tmp_path, config_of("{name: blobs, classes: 2, samples: 200}"), steps=1)
+
+
+def test_the_optimal_border_of_two_blobs_is_between_their_centres(tmp_path: Path) -> None:
+    """Points on it are equally far from both centres, which scikit-learn draws from the seed."""
+    classifier = pair_of_blobs(tmp_path)
+    centres = np.random.RandomState(0).uniform(-10, 10, (2, 2))
+    (line,) = dashed(boundary(classifier))
+    vertices = np.asarray(line.get_paths()[0].vertices)
+    nearer, farther = np.sort(np.linalg.norm(vertices[:, None] - centres, axis=2), axis=1).T
+    assert len(vertices) > 50
+    assert np.abs(farther - nearer).max() < 0.2
+
+
+def test_the_optimal_border_can_be_left_out(tmp_path: Path) -> None:
+    figure = boundary(pair_of_blobs(tmp_path), optimal=False)
+    assert dashed(figure) == []
+    assert legend(figure)[-1] == "misclassified"
+
+
+def test_borders_of_several_classes_are_drawn_once() -> None:
+    """A dashed line drawn from both sides would look solid: no two of its pieces may run along each other."""
+    classifier = stripes(4)
+    bundle = classifier.bundle
+    centres = [np.array([[(index + 0.5) / 4, 0.5]]) for index in range(4)]
+    vars(classifier)["bundle"] = dataclasses.replace(bundle, density=GaussianMixture(centres, 0.1))
+    lines = dashed(boundary(classifier))
+    places = [float(np.mean(path.vertices[:, 0])) for line in lines for path in line.get_paths() if len(path.vertices)]
+    assert sorted(places) == pytest.approx([0.25, 0.5, 0.75], abs=0.01)
+
+
+def test_no_optimal_border_where_no_class_ever_is(tmp_path: Path) -> None:
+    config = config_of("{name: spiral, points: 40}")
+    lines = dashed(boundary(trained(tmp_path, config, steps=1), resolution=100))
+    radii = [np.hypot(*path.vertices.T).max() for line in lines for path in line.get_paths() if len(path.vertices)]
+    assert len(radii) == 3
+    assert 0.9 < min(radii) <= max(radii) < 1.01
 
 
 def test_points_of_each_class_have_their_own_marker(blobs: Classifier) -> None:

@@ -57,6 +57,19 @@ class Marked(Protocol):
         """Whole numbers (N, …) for the samples, such as the size of each one's file and its time of change."""
 
 
+class Density(Protocol):
+    """What a synthetic source draws the samples of each class from, in the units of its inputs.
+
+    It is asked only when the best possible accuracy is wanted (see `clfkit.data.limits`).
+    """
+
+    def log_density(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """log p(x | class), the natural one, at points (N, …), shape (N, K); -inf where a class never is."""
+
+    def draw(self, labels: IndexArray, random: np.random.Generator) -> npt.NDArray[np.float64]:
+        """A fresh sample of each of these classes (N,), shape (N, …)."""
+
+
 class _Stored(BaseModel):
     """Base of what is written into checkpoints as JSON; strict, so that a hostile file is refused."""
 
@@ -176,6 +189,7 @@ class Dataset:
 
     given: index arrays of the parts that the dataset itself defines ("test", perhaps "valid" and "train").
     columns: set for a table, whose inputs are still raw (see `clfkit.data.table`).
+    density: what the samples were drawn from, where that is known.
     """
 
     inputs: Inputs
@@ -188,16 +202,21 @@ class Dataset:
     columns: tuple[Column, ...] = ()
     label_column: str | None = None
     image: ImageFormat | None = None
+    density: Density | None = None
 
 
 @dataclass(frozen=True)
 class DataBundle:
-    """The three splits and their specification. `fingerprint` changes when any sample or the split does."""
+    """The three splits and their specification. `fingerprint` changes when any sample or the split does.
+
+    density: what the samples were drawn from, classes in the order of the spec, where that is known.
+    """
 
     spec: DataSpec
     train: Split
     valid: Split
     test: Split
+    density: Density | None = None
 
     def part(self, name: Part) -> Split:
         """The split of that name. Raises DataError when it is empty."""

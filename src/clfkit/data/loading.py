@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from clfkit import rng
 from clfkit.components import DataOptions, datasets
-from clfkit.data.bundle import DataBundle, Dataset, DataSpec, IndexArray, Inputs, Marked, Split, listed
+from clfkit.data.bundle import DataBundle, Dataset, DataSpec, Density, IndexArray, Inputs, Marked, Split, listed
 from clfkit.data.matching import match_dataset
 from clfkit.data.roots import expanded
 from clfkit.data.splitting import split_indices
@@ -38,7 +38,13 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
         inputs, spec = match_dataset(dataset, fitted), fitted.model_copy(update={"classes": dataset.classes})
     ids = np.arange(len(dataset.labels)) if dataset.ids is None else dataset.ids
     splits = {part: Split(_take(inputs, at), dataset.labels[at], ids[at]) for part, at in parts.items()}
-    return DataBundle(spec, splits["train"], splits["valid"], splits["test"])
+    return DataBundle(spec, splits["train"], splits["valid"], splits["test"], _density(dataset, spec))
+
+
+def _density(dataset: Dataset, spec: DataSpec) -> Density | None:
+    """What the source drew from, if the model's features are the source's own, in their order."""
+    own = not dataset.columns and dataset.feature_names == spec.feature_names
+    return dataset.density if own else None
 
 
 def _at_home(data: Component[DataOptions]) -> Component[DataOptions]:

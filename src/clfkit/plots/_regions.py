@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from clfkit.classifier import Classifier
-from clfkit.data.bundle import FloatArray, IndexArray, Split
+from clfkit.data.bundle import DataBundle, FloatArray, IndexArray, Split
+from clfkit.data.limits import class_shares, posterior
 from clfkit.plots._planes import Plane, Points
 from clfkit.plots.style import COLOURS, LEGEND_CLASSES, MARKERS, label, light, thinned
 
@@ -24,6 +27,7 @@ DRAWN_POINTS = 1500  # more would hide the regions
 CHUNK_NUMBERS = 4_000_000  # probabilities held at once
 REGION_NUMBERS = 200_000_000  # probabilities of one picture: some seconds
 LINED_CLASSES = 50  # more classes than that in one picture have their borders marked by cells, not by a line each
+OPTIMAL = {"colors": "black", "linewidths": 1.0, "linestyles": "dashed"}
 RINGED_WIDELY = 150  # more points than that are ringed closely, or nothing else would be seen
 
 
@@ -64,16 +68,35 @@ def window_around(points: Points) -> Window:
 
 def predict_regions(model: Classifier, plane: Plane, window: Window, resolution: int) -> Regions:
     """What a model says in the middle of each of resolution × resolution cells; fewer with more than 5,000 classes."""
+    return _regions(model.engine.predict, len(model.classes), plane, window, resolution)
+
+
+def optimal_regions(bundle: DataBundle, plane: Plane, window: Window, resolution: int) -> Regions | None:
+    """Those of the classifier that knows the density and the shares of the classes on train; None where none is known.
+
+    The margin is NaN where no class ever is.
+    """
+    density, count = bundle.density, len(bundle.spec.classes)
+    if density is None or bundle.spec.features != 2 or count > LINED_CLASSES:
+        return None
+    shares = class_shares(bundle, "train")
+    return _regions(lambda samples: posterior(density, samples, shares), count, plane, window, resolution)
+
+
+def _regions(
+    predict: Callable[[Points], npt.NDArray[np.floating]], count: int, plane: Plane, window: Window, resolution: int
+) -> Regions:
+    """predict: samples (N, F) → probabilities (N, count), which are overwritten."""
     left, right, bottom, top = window
-    resolution = min(resolution, max(50, math.isqrt(REGION_NUMBERS // len(model.classes))))
+    resolution = min(resolution, max(50, math.isqrt(REGION_NUMBERS // count)))
     middles = (np.arange(resolution) + 0.5) / resolution
     x, y = np.meshgrid(left + (right - left) * middles, bottom + (top - bottom) * middles)
     points = np.column_stack([x.ravel(), y.ravel()])
     classes, margin = np.empty(len(points), np.int64), np.empty(len(points), np.float32)
-    size = max(256, CHUNK_NUMBERS // len(model.classes))
+    size = max(256, CHUNK_NUMBERS // count)
     for start in range(0, len(points), size):
         piece = slice(start, start + size)
-        probabilities = model.engine.predict(plane.lift(points[piece]))
+        probabilities = predict(plane.lift(points[piece]))
         classes[piece] = probabilities.argmax(axis=1)
         first = probabilities.max(axis=1)
         probabilities[np.arange(len(first)), classes[piece]] = -1  # twice the maximum is faster than sorting
@@ -84,23 +107,29 @@ def predict_regions(model: Classifier, plane: Plane, window: Window, resolution:
 def draw_regions(axes: Axes, regions: Regions, window: Window) -> list[Artist]:
     """Light areas, and a line where two of them meet: where the margin of a class changes its sign."""
     areas = axes.imshow(light(regions.classes), extent=window, origin="lower", aspect="auto", interpolation="nearest")
-    present = np.unique(regions.classes)
-    if len(present) < 2:
-        return [areas]
-    if len(present) > LINED_CLASSES:
+    if len(np.unique(regions.classes)) > LINED_CLASSES:
         return [areas, _draw_edges(axes, regions.classes, window)]
+    return [areas, *_draw_lines(axes, regions, window, colors="#333333", linewidths=0.8, linestyles="solid")]
+
+
+def draw_optimal(axes: Axes, regions: Regions, window: Window) -> list[Artist]:
+    """The borders alone, dashed."""
+    return [*_draw_lines(axes, regions, window, **OPTIMAL)]
+
+
+def _draw_lines(axes: Axes, regions: Regions, window: Window, **style: Any) -> Iterator[Artist]:
+    """A line wherever two regions meet, drawn once or dashes would fill each other's gaps; none beside NaN margins."""
     left, right, bottom, top = window
     height, width = regions.classes.shape
     x = left + (right - left) * (np.arange(width) + 0.5) / width
     y = bottom + (top - bottom) * (np.arange(height) + 0.5) / height
     margin = np.maximum(regions.margin, 1e-6)
-    drawn: list[Artist] = [areas]
-    for index in present if len(present) > 2 else present[:1]:
+    for index in np.unique(regions.classes[~np.isnan(margin)])[:-1]:
         field = np.where(regions.classes == index, margin, -margin)
-        lines = axes.contour(x, y, field, levels=[0.0], colors="#333333", linewidths=0.8, linestyles="solid")
+        field[regions.classes < index] = np.nan  # their lines are there already
+        lines = axes.contour(x, y, np.ma.masked_invalid(field), levels=[0.0], **style)
         lines.set_rasterized(True)
-        drawn.append(lines)
-    return drawn
+        yield lines
 
 
 def _draw_edges(axes: Axes, classes: IndexArray, window: Window) -> Artist:
@@ -121,8 +150,8 @@ def ring(axes: Axes, points: Points, size: float) -> Artist:
     )  # fmt: skip
 
 
-def legend_of(figure: Figure, classes: tuple[str, ...]) -> None:
-    """Name the looks of up to twelve classes, and the ring, beside the axes."""
+def legend_of(figure: Figure, classes: tuple[str, ...], *, optimal: bool = False) -> None:
+    """Name the looks of up to twelve classes, the ring, and perhaps the optimal border, beside the axes."""
     from matplotlib.lines import Line2D
 
     shown = classes if len(classes) <= LEGEND_CLASSES else ()
@@ -133,6 +162,8 @@ def legend_of(figure: Figure, classes: tuple[str, ...]) -> None:
     around = Line2D([], [], linestyle="", marker="o", markersize=8, markerfacecolor="none", markeredgecolor="black")
     names = [label(name) for name in shown]
     title = "classes" if shown else f"{len(classes):,} classes,\nlooks repeat"
-    figure.legend(
-        [*handles, around], [*names, "misclassified"], loc="outside right upper", title=title, alignment="left"
-    )
+    handles, names = [*handles, around], [*names, "misclassified"]
+    if optimal:
+        handles.append(Line2D([], [], color=OPTIMAL["colors"], linewidth=OPTIMAL["linewidths"], linestyle="dashed"))
+        names.append("best possible")
+    figure.legend(handles, names, loc="outside right upper", title=title, alignment="left")

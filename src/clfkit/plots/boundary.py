@@ -13,9 +13,11 @@ from clfkit.plots._planes import choose_plane
 from clfkit.plots._predictions import predicted_on
 from clfkit.plots._regions import (
     DrawnPart,
+    draw_optimal,
     draw_regions,
     drawn_part,
     legend_of,
+    optimal_regions,
     predict_regions,
     ring,
     window_around,
@@ -33,6 +35,7 @@ def boundary(
     *,
     features: tuple[str, ...] = (),
     resolution: Annotated[int, Field(ge=10, le=2000)] = 200,
+    optimal: bool = True,
 ) -> Figure:
     """Decision regions before and after training, with train and test samples; misclassified ones are ringed.
 
@@ -40,11 +43,14 @@ def boundary(
     standardised train inputs: points are projected onto it, and regions are predictions for the samples that
     lie in it, so that a point may be right in a region of another colour.
 
+    For synthetic data of two features the boundary of the best possible classifier is a dashed line.
+
     Raises NothingToDraw for data of one feature.
 
     Options:
         features: names of two features to draw instead, the others being held at their train median.
         resolution: predictions along each side of the picture; fewer with more than 5,000 classes.
+        optimal: draw the boundary of the best possible classifier, too, where it is known.
     """
     from matplotlib.figure import Figure
 
@@ -56,16 +62,19 @@ def boundary(
         name: drawn_part(split, plane) for name, split in (("train", bundle.train), ("test", bundle.test)) if len(split)
     }
     window = window_around(np.concatenate([part.points for part in parts.values()]))
+    best = optimal_regions(bundle, plane, window, resolution) if optimal else None
     figure = Figure(figsize=(2.2 + 4.2 * len(parts), 0.8 + 3.6 * len(stages)))
     grid = figure.subplots(len(stages), len(parts), squeeze=False, sharex=True, sharey=True)
     for row, (stage, model) in zip(grid, stages.items(), strict=True):
         regions = predict_regions(model, plane, window, resolution)
         for axes, (name, part) in zip(row, parts.items(), strict=True):
             draw_regions(axes, regions, window)
+            if best is not None:
+                draw_optimal(axes, best, window)
             _draw_part(axes, f"{stage}, {name}", model, part)
             axes.set(xlabel=plane.axes[0], ylabel=plane.axes[1])
             axes.label_outer()
-    legend_of(figure, classifier.classes)
+    legend_of(figure, classifier.classes, optimal=best is not None)
     title = f"Decision regions of {label(classifier.config.name, 40)}"
     figure.suptitle("\n".join(filter(None, (title, plane.note))))
     return figure

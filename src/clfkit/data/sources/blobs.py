@@ -36,9 +36,11 @@ def blobs(
     """
     import numpy as np
 
+    from clfkit.data.densities import GaussianMixture
+
     draw = scikit_draw(seed)
     centres = draw.uniform(-box, box, (classes, features))
     labels = np.repeat(np.arange(classes), [len(range(label, samples, classes)) for label in range(classes)])
     inputs = draw.normal(centres[labels], std)
     order = draw.permutation(samples)
-    return points(inputs[order], labels[order], classes)
+    return points(inputs[order], labels[order], classes, GaussianMixture(list(centres[:, None]), std))

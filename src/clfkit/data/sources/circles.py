@@ -11,6 +11,8 @@ from clfkit.data.sources._points import AtLeastTwo, arcs
 from clfkit.options import Fraction
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from clfkit.data.bundle import Dataset
 
 
@@ -33,9 +35,8 @@ def circles(
     """
     import numpy as np
 
-    outer, inner = (
-        np.linspace(0, 2 * np.pi, count, endpoint=False) for count in (samples // 2, samples - samples // 2)
-    )
-    return arcs(
-        np.stack([np.cos(outer), np.sin(outer)]), np.stack([np.cos(inner), np.sin(inner)]) * factor, noise, seed
-    )
+    def circle(count: int) -> npt.NDArray[np.float64]:
+        angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+        return np.stack([np.cos(angle), np.sin(angle)])
+
+    return arcs(circle, lambda count: circle(count) * factor, samples, noise, seed)

@@ -10,6 +10,8 @@ from clfkit.components import datasets
 from clfkit.data.sources._points import AtLeastTwo, arcs
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from clfkit.data.bundle import Dataset
 
 
@@ -25,7 +27,12 @@ def moons(seed: int, *, samples: AtLeastTwo = 1000, noise: NonNegativeFloat = 0.
     """
     import numpy as np
 
-    outer, inner = (np.linspace(0, np.pi, count) for count in (samples // 2, samples - samples // 2))
-    return arcs(
-        np.stack([np.cos(outer), np.sin(outer)]), np.stack([1 - np.cos(inner), 1 - np.sin(inner) - 0.5]), noise, seed
-    )
+    def outer(count: int) -> npt.NDArray[np.float64]:
+        angle = np.linspace(0, np.pi, count)
+        return np.stack([np.cos(angle), np.sin(angle)])
+
+    def inner(count: int) -> npt.NDArray[np.float64]:
+        angle = np.linspace(0, np.pi, count)
+        return np.stack([1 - np.cos(angle), 1 - np.sin(angle) - 0.5])
+
+    return arcs(outer, inner, samples, noise, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,12 +12,15 @@ from pydantic import NonNegativeFloat, NonNegativeInt
 
 from clfkit import rng
 from clfkit.components import datasets
-from clfkit.data.bundle import Dataset, Part
+from clfkit.data.bundle import Dataset, IndexArray, Part
+from clfkit.data.densities import LEAST_DEVIATION, log_sum
 from clfkit.data.sources import _points
 from clfkit.data.sources._points import AtLeastTwo
 
 SWEEP = 4.0  # radians from the inner to the outer end of an arm, in both sources
 STRETCH = {"cs231n": 1.0, "nnfs": 2.5}
+OUTER_RADIUS = 1 + 1e-6  # points at radius 1 are rounded to float32
+TURNS = 8  # around the circle that a wrapped normal density is summed over: enough for a deviation of one turn
 
 
 @datasets.register("spiral", inputs="vector", classes="classes")
@@ -64,15 +68,62 @@ def spiral(
         if len(drawn) > 1
     }
     inputs, labels = (np.concatenate(arrays) for arrays in zip(*drawn.values(), strict=True))
-    return dataclasses.replace(_points.points(inputs, labels, classes), given=given)
+    density = SpiralArms(classes, noise, stretch, test_points or points)
+    return dataclasses.replace(_points.points(inputs, labels, classes, density), given=given)
 
 
 def _arms(
     points: int, classes: int, noise: float, stretch: float, draw: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Points (classes · points, 2) and their arms."""
-    step = SWEEP if classes == 3 else 2 * np.pi / (classes * stretch)
     labels = np.repeat(np.arange(classes), points)
     radius = np.tile(np.linspace(0.0, 1.0, points), classes)
-    angle = stretch * (labels * step + radius * SWEEP + draw.normal(0.0, noise, len(labels)))
-    return np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1), labels
+    return _scattered(radius, labels * _step(classes, stretch), noise, stretch, draw), labels
+
+
+def _step(classes: int, stretch: float) -> float:
+    """Radians from the start of an arm to that of the next one, before the stretch."""
+    return SWEEP if classes == 3 else 2 * np.pi / (classes * stretch)
+
+
+def _scattered(
+    radius: npt.NDArray[np.floating], starts: npt.NDArray[np.floating], noise: float, stretch: float,
+    draw: np.random.Generator,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Points (N, 2) at these radii (N,) of arms that start at these angles (N,)."""
+    angle = stretch * (starts + radius * SWEEP + draw.normal(0.0, noise, len(radius)))
+    return np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1)
+
+
+@dataclass(frozen=True)
+class SpiralArms:
+    """The density of the arms: at any radius r the angle is normal, wrapped around the circle.
+
+    p(x, y | arm) = p(r) p(angle | r, arm) / r with p(r) = 1 up to radius 1. Fresh points lie at the `points` radii of
+    the source, so that one in `points` of them is the centre itself, where no arm can be told from another.
+    """
+
+    classes: int
+    noise: float
+    stretch: float
+    points: int
+
+    def log_density(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """log p(x, y | arm) at points (N, 2), shape (N, classes)."""
+        x, y = points.astype(np.float64).T
+        radius = np.hypot(x, y)
+        centres = self.stretch * (np.arange(self.classes) * _step(self.classes, self.stretch) + radius[:, None] * SWEEP)
+        off = np.remainder(np.arctan2(x, y)[:, None] - centres + np.pi, 2 * np.pi) - np.pi
+        deviation = min(max(self.stretch * self.noise, LEAST_DEVIATION), 2 * np.pi)  # beyond, all angles are alike
+        turns = 2 * np.pi * np.arange(-TURNS, TURNS + 1)
+        density = log_sum(-0.5 * ((off[..., None] + turns) / deviation) ** 2)
+        density -= np.log(deviation * np.sqrt(2 * np.pi))
+        density[radius == 0] = -np.log(2 * np.pi)  # the centre lies at every angle
+        density -= np.log(np.maximum(radius, np.finfo(np.float32).tiny))[:, None]
+        density[radius > OUTER_RADIUS] = -np.inf
+        return density
+
+    def draw(self, labels: IndexArray, random: np.random.Generator) -> npt.NDArray[np.float64]:
+        """Fresh points (N, 2) of these arms (N,)."""
+        radius = random.integers(self.points, size=len(labels)) / (self.points - 1)
+        return _scattered(radius, labels * _step(self.classes, self.stretch), self.noise, self.stretch, random)
