@@ -17,6 +17,7 @@ from PIL import Image
 
 import clfkit
 from clfkit.__main__ import main
+from clfkit.data.limits import best_accuracy
 from clfkit.exporting.writing import export
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +49,7 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
         (tmp_path / f"part{number}.py").write_text(code)
         plugins += ["--plugin", str(tmp_path / f"part{number}.py")]
-    assert len(plugins) == 22
+    assert len(plugins) == 24
     config = tmp_path / "own.yaml"
     config.write_text(
         "name: own\ndata: {name: rings, samples: 200}\nmodel: logistic\n"
@@ -84,6 +85,21 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "clfkit", "train", "configs/digits.yaml", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_density_of_extending_is_that_of_its_rings(tmp_path: Path) -> None:
+    """Each class integrates to 1 over the plane, fresh points lie in their own ring, and the limit is 100 %."""
+    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class Rings" in code)
+    (tmp_path / "rings.py").write_text(code)
+    density = runpy.run_path(str(tmp_path / "rings.py"))["Rings"]()
+    side = np.linspace(-6, 6, 601)
+    points = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    assert np.allclose(np.exp(density.log_density(points)).sum(axis=0) * (side[1] - side[0]) ** 2, 1, atol=0.01)
+    labels = np.arange(1000) % 2
+    fresh = density.draw(labels, np.random.default_rng(0))
+    assert np.array_equal(np.hypot(*fresh.T) > 1, labels == 1)
+    assert best_accuracy(density, np.array([0.4, 0.6]), 0).accuracy == 1
 
 
 def script_of(page: str, name: str, folder: Path) -> Path:

