@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("train_options", "history"),
     ("config", "engines.base"),
     ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations", "mixings"),
-    ("engines", "checkpoint", "bootstrap"),
+    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes"),
     ("run", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching"),
     ("plots", "memory", "timing", "preparation", "exporting"),

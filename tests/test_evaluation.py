@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clfkit.calibration import fit_temperature, tempered
 from clfkit.classifier import load
 from clfkit.data.bundle import ClassMap, Split
 from clfkit.errors import UsageError
@@ -44,10 +45,33 @@ def test_evaluation_of_a_run_can_be_counted_again_from_its_predictions(finished_
 
 def test_evaluating_again_gives_the_same_numbers(finished_run: RunDirectory) -> None:
     classifier = load(finished_run.path)
-    counts = classifier.checkpoint.class_counts
-    again = evaluate(classifier.engine, classifier.bundle.test, "test", classifier.spec.classes, counts)
+    counts, warmth = classifier.checkpoint.class_counts, classifier.temperature
+    again = evaluate(classifier.engine, classifier.bundle.test, "test", classifier.spec.classes, counts, None, warmth)
     assert without_nan(again.as_json()) == finished_run.evaluation("test")
     assert (again.split, again.samples) == ("test", 40)
+
+
+def test_the_temperature_is_that_of_valid_and_told_on_test_too(finished_run: RunDirectory) -> None:
+    classifier = load(finished_run.path)
+    valid = classifier.bundle.valid
+    probabilities = classifier.engine.predict(valid.inputs)
+    assert classifier.temperature == fit_temperature(probabilities, valid.labels)
+    for part in ("valid", "test"):
+        stored = finished_run.evaluation(part)
+        assert stored is not None and stored["calibration"]["temperature"] == classifier.temperature
+        assert sum(each["samples"] for each in stored["calibration"]["bins"]) == stored["samples"]
+    stored = finished_run.evaluation("valid") or {}
+    assert stored["calibration"]["metrics"]["log_loss"] <= stored["metrics"]["log_loss"] + 1e-6
+
+
+def test_calibrated_probabilities_leave_predictions_alone(finished_run: RunDirectory) -> None:
+    classifier = load(finished_run.path)
+    samples = np.asarray(classifier.bundle.test.inputs)
+    plain, calibrated = classifier.predict_proba(samples), classifier.predict_proba(samples, calibrated=True)
+    assert (plain.argmax(axis=1) == calibrated.argmax(axis=1)).all()
+    np.testing.assert_allclose(calibrated, tempered(plain, classifier.temperature), rtol=1e-5)
+    with pytest.raises(UsageError, match="no temperature was fitted"):
+        load(finished_run.path / "checkpoints" / "last").predict_proba(samples, calibrated=True)
 
 
 def test_class_that_does_not_occur_is_undefined_not_zero(finished_run: RunDirectory, tmp_path: str) -> None:
@@ -61,7 +85,7 @@ def test_class_that_does_not_occur_is_undefined_not_zero(finished_run: RunDirect
     evaluation = evaluate(classifier.engine, rest, "test", classifier.spec.classes)
     assert np.isnan(evaluation.classes["0"]["recall"]) and evaluation.classes["0"]["support"] == 0
     run = RunDirectory(Path(tmp_path))
-    save_evaluation(run, evaluation, rest.ids)
+    save_evaluation(run, evaluation)
     stored = run.evaluation("test")
     assert stored is not None and stored["classes"]["0"]["recall"] is None
     with np.load(run.path / "predictions" / "test.npz") as arrays:

@@ -43,6 +43,7 @@ class Checkpoint:
     """Everything that evaluating needs, and with `optimizer` and `progress` all that resuming needs.
 
     class_counts: samples of each class in the train split, from which class weights follow.
+    temperature: of the probabilities, fitted on the valid split of a finished run, see `clfkit.calibration`.
     """
 
     config: ExperimentConfig
@@ -54,6 +55,7 @@ class Checkpoint:
     model: Arrays
     optimizer: Arrays = field(default_factory=dict)
     progress: Arrays = field(default_factory=dict)
+    temperature: float | None = None
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -100,6 +102,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             fingerprint=str(head["fingerprint"]),
             state=TrainState.model_validate(head["state"]),
             records=read_records(contents["history.jsonl"].decode().splitlines()),
+            temperature=None if head.get("temperature") is None else float(head["temperature"]),
             **{name: _arrays(folder, name, contents) for name in ARRAY_FILES},
         )
     except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -172,6 +175,7 @@ def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
         "config": checkpoint.config.plain(),
         "spec": checkpoint.spec.model_dump(),
         "class_counts": checkpoint.class_counts,
+        "temperature": checkpoint.temperature,
     }
     yield "checkpoint.json", json.dumps(without_nan(head), ensure_ascii=False, allow_nan=False).encode()
     yield "history.jsonl", as_lines(checkpoint.records)

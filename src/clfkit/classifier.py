@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clfkit.calibration import tempered
 from clfkit.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
 from clfkit.components import engines
 from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options, load_config, override_config
@@ -61,16 +62,24 @@ class Classifier:
         labels: npt.NDArray[Any] = self.spec.classes.labels[self.predict_proba(inputs).argmax(axis=1)]
         return labels
 
-    def predict_proba(self, inputs: npt.ArrayLike | str | Path) -> FloatArray:
-        """Class probabilities (N, K), columns in the order of `classes`. See `predict`."""
-        if isinstance(inputs, (str, Path)):
-            samples, _ = read_samples([Path(inputs)], self.spec)
-            return self.engine.predict(samples)
-        try:
-            array = np.asarray(inputs)
-        except ValueError:
-            raise DataError(f"samples must all have the same shape, ({', '.join(map(str, self.spec.shape))})") from None
-        return self.engine.predict(self._samples(array))
+    def predict_proba(self, inputs: npt.ArrayLike | str | Path, *, calibrated: bool = False) -> FloatArray:
+        """Class probabilities (N, K), columns in the order of `classes`. See `predict`.
+
+        calibrated: at the model's temperature. Raises UsageError for a model without.
+        """
+        temperature = self.temperature if calibrated else None
+        probabilities = self.engine.predict(self._read(inputs))
+        return probabilities if temperature is None else tempered(probabilities, temperature)
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the probabilities that was fitted on valid. Raises UsageError where none was."""
+        if self.checkpoint.temperature is None:
+            raise UsageError(
+                "no temperature was fitted to this model: that takes a valid split, at the end of a run, and the run's "
+                "best checkpoint"
+            )
+        return self.checkpoint.temperature
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -150,6 +159,16 @@ class Classifier:
         """The same model before training, if the run kept it."""
         path = self.run.checkpoint_path("initial") if self.run else None
         return Classifier(read_checkpoint(path), self.config, self.run) if path else None
+
+    def _read(self, inputs: npt.ArrayLike | str | Path) -> Inputs:
+        """Samples as the engine takes them. Raises DataError."""
+        if isinstance(inputs, (str, Path)):
+            return read_samples([Path(inputs)], self.spec)[0]
+        try:
+            array = np.asarray(inputs)
+        except ValueError:
+            raise DataError(f"samples must all have the same shape, ({', '.join(map(str, self.spec.shape))})") from None
+        return self._samples(array)
 
     def _samples(self, inputs: npt.NDArray[Any]) -> Inputs:
         """Check and shape raw samples; grey images may come without their channel axis."""

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clfkit.bootstrap import Intervals, intervals
-from clfkit.data.bundle import ClassMap, FloatArray, Ids, IndexArray, Split
+from clfkit.calibration import fit_temperature, tempered
+from clfkit.data.bundle import ClassMap, DataBundle, FloatArray, Ids, IndexArray, Part, Split
 from clfkit.engines.base import Engine
 from clfkit.metrics import Measure, Predictions, score
+from clfkit.metrics.probabilities import reliability
+from clfkit.mistakes import Confused, Suspect, confused_pairs, likely_label_errors
 from clfkit.run import RunDirectory
 from clfkit.views import Views
 
 ALL_CLASSES = 1000
 KEPT_CLASSES = 100
+OF_PROBABILITIES = ("log_loss", "brier", "ece")
+"""Metrics that a temperature changes and that tell whether it helps."""
 PER_CLASS = ("precision", "recall", "f1", "support")
 RESAMPLING_SEED = 0  # the same resamples for every run, so that two runs on one split can be compared
 SORTED_AT_ONCE = 10_000_000  # probabilities
@@ -33,6 +39,8 @@ class Evaluation:
     metrics: dict[str, float]
     intervals: Intervals
     predictions: Predictions
+    ids: Ids
+    temperature: float | None = None
 
     @property
     def classes(self) -> dict[str, dict[str, Any]]:
@@ -57,8 +65,36 @@ class Evaluation:
             "metrics": self.metrics,
             "intervals": self.intervals.metrics,
             "resamples": self.intervals.resamples,
+            "calibration": self.calibration(),
+            "confused": [asdict(pair) for pair in self.confused],
+            "label_errors": [asdict(suspect) for suspect in self.label_errors],
             "classes": self.classes,
         }
+
+    @cached_property
+    def confused(self) -> list[Confused]:
+        """The classes that are confused most often."""
+        return confused_pairs(self.predictions)
+
+    @cached_property
+    def label_errors(self) -> list[Suspect]:
+        """Samples whose given label is probably wrong."""
+        return likely_label_errors(self.predictions, self.ids)
+
+    @cached_property
+    def calibrated(self) -> Predictions | None:
+        """The predictions at the model's temperature; None for a model without."""
+        if self.temperature is None:
+            return None
+        return replace(self.predictions, probabilities=tempered(self.predictions.probabilities, self.temperature))
+
+    def calibration(self) -> dict[str, Any]:
+        """The bins of a reliability diagram, and what the model's temperature makes of them and of the metrics."""
+        found: dict[str, Any] = {"bins": reliability(self.predictions)}
+        if self.calibrated is not None:
+            found |= {"temperature": self.temperature, "metrics": score(self.calibrated, OF_PROBABILITIES)}
+            found |= {"calibrated_bins": reliability(self.calibrated)}
+        return found
 
 
 def evaluate(
@@ -68,11 +104,13 @@ def evaluate(
     classes: ClassMap,
     train_counts: Sequence[int] | None = None,
     views: Views | None = None,
+    temperature: float | None = None,
 ) -> Evaluation:
     """Score the engine's model on a split: training never does, so no choice is made on test.
 
     train_counts: (K,) train samples of each class, for the metrics that part classes by them.
     views: average the probabilities over them. The loss, which is one of logits, is then undefined.
+    temperature: what the probabilities are at it is told beside; the metrics are those of the model as it is.
     """
     if views is None:
         probabilities, totals = engine.evaluate(split)
@@ -82,7 +120,26 @@ def evaluate(
     counts = None if train_counts is None else np.array(train_counts, np.int64)
     predictions = Predictions(split.labels, probabilities, classes, loss, counts)
     scores = score(predictions)
-    return Evaluation(name, len(split), scores, intervals(predictions, scores, RESAMPLING_SEED), predictions)
+    ends = intervals(predictions, scores, RESAMPLING_SEED)
+    return Evaluation(name, len(split), scores, ends, predictions, split.ids, temperature)
+
+
+def evaluate_held_out(engine: Engine, bundle: DataBundle, train_counts: Sequence[int]) -> list[Evaluation]:
+    """What a finished model is worth on valid and test, or on train where there is neither.
+
+    The temperature that both are told at is fitted on valid: never on test, nor on train, where a model is surer than
+    it may be.
+    """
+    parts: list[Part] = [part for part in ("valid", "test") if len(bundle.part(part))]
+    found: list[Evaluation] = []
+    temperature = None
+    for part in parts or ["train"]:
+        evaluation = evaluate(engine, bundle.part(part), part, bundle.spec.classes, train_counts, None, temperature)
+        if part == "valid":
+            temperature = fit_temperature(evaluation.predictions.probabilities, evaluation.predictions.labels)
+            evaluation = replace(evaluation, temperature=temperature)
+        found.append(evaluation)
+    return found
 
 
 def measure(names: Sequence[str], split: Split, classes: ClassMap, train_counts: IndexArray) -> Measure | None:
@@ -114,12 +171,12 @@ def tells_nothing(name: str, split: Split, classes: ClassMap, train_counts: Inde
     return f"always {values[0]:g}" if len(set(values)) == 1 else None
 
 
-def save_evaluation(run: RunDirectory, evaluation: Evaluation, ids: Ids) -> None:
+def save_evaluation(run: RunDirectory, evaluation: Evaluation) -> None:
     """Keep metrics and predictions of one split of the run's own data."""
     run.save_evaluation(evaluation.split, evaluation.as_json())
     run.save_predictions(
         evaluation.split,
-        ids=np.asarray(ids),
+        ids=np.asarray(evaluation.ids),
         labels=evaluation.predictions.labels,
         predicted=evaluation.predictions.predicted.astype(np.int32),  # float16 knows fewer differences
         **stored_probabilities(evaluation.predictions.probabilities),

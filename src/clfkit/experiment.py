@@ -15,13 +15,13 @@ from clfkit.batch_size import prepared
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
 from clfkit.config import ExperimentConfig
-from clfkit.data.bundle import DataBundle, Part
+from clfkit.data.bundle import DataBundle
 from clfkit.document import dotted
 from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Engine, Totals
 from clfkit.environment import differences, environment
 from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
-from clfkit.evaluation import evaluate, save_evaluation
+from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, draw_all, suitable
@@ -223,14 +223,14 @@ class _Session:
         best, state = self.trainer.best, self.trainer.state
         assert best is not None, "training ran for at least one epoch"
         self.engine.load_state(best)
-        scores: dict[str, Any] = {}
         self.run.discard_results()
-        held_out: list[Part] = [part for part in ("valid", "test") if len(getattr(self.bundle, part))]
-        for part in held_out or ["train"]:
-            split, classes = self.bundle.part(part), self.bundle.spec.classes
-            evaluation = evaluate(self.engine, split, part, classes, self.memory.class_counts)
-            save_evaluation(self.run, evaluation, split.ids)
-            scores[f"{part}.accuracy"] = evaluation.metrics["accuracy"]
+        results = evaluate_held_out(self.engine, self.bundle, self.memory.class_counts)
+        for evaluation in results:
+            save_evaluation(self.run, evaluation)
+        if not self.world.rank and (temperature := results[0].temperature) is not None:
+            finished = dataclasses.replace(self.run.checkpoint("best"), temperature=temperature)
+            self.run.save_checkpoint("best", finished)
+        scores: dict[str, Any] = {f"{each.split}.accuracy": each.metrics["accuracy"] for each in results}
         self.run.set_status("running", best_epoch=state.best_epoch, **scores)
 
     def _draw(self) -> None:

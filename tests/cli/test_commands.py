@@ -35,6 +35,26 @@ def test_eval_json(cli, trained: Path) -> None:
     assert (result["metrics"], result["intervals"]) == (kept["metrics"], kept["intervals"])
 
 
+def test_predict_calibrated(cli, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("x,y\n0.5,0.5\n1,-2\n")
+    plain, calibrated = (
+        cli("predict", tmp_path / "new.csv", "--checkpoint", trained, "--probabilities", *more)
+        for more in ((), ("--calibrated",))
+    )
+    assert plain.code == calibrated.code == 0
+    rows = [[line.split(",") for line in done.out.splitlines()[1:]] for done in (plain, calibrated)]
+    assert [row[:2] for row in rows[0]] == [row[:2] for row in rows[1]]
+    assert [row[2:] for row in rows[0]] != [row[2:] for row in rows[1]]
+
+
+def test_eval_names_confused_classes_and_the_temperature(cli, trained: Path) -> None:
+    kept = json.loads((trained / "evaluation/test.json").read_text())
+    done = cli("eval", "--checkpoint", trained)
+    assert f"at temperature {kept['calibration']['temperature']:g}, fitted on valid: ece" in done.out
+    assert ("confused most often" in done.out) == bool(kept["confused"])
+    assert ("labels that the model contradicts" in done.out) == bool(kept["label_errors"])
+
+
 def test_eval_shows_intervals(cli, trained: Path) -> None:
     low, high = json.loads((trained / "evaluation/test.json").read_text())["intervals"]["accuracy"]
     done = cli("eval", "--checkpoint", trained)

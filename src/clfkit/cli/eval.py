@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, CheckpointSource, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
-from clfkit.cli.terminal import between, columns, complain, say, telling
+from clfkit.cli.terminal import between, calibrated, columns, complain, percent, say, telling
 from clfkit.errors import RunError, UsageError
 from clfkit.storage import without_nan
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clfkit.timing import Stopwatch
 
 CLASSES_SHOWN = 20
+LISTED = 10  # confused pairs, likely label errors
 
 
 def evaluate(
@@ -93,7 +94,10 @@ def _evaluate(classifier: Classifier, samples: Split, name: str, clock: Stopwatc
 
     views, engine = classifier.views(tta), classifier.engine
     with clock.part("evaluation"):
-        return evaluate(engine, samples, name, classifier.spec.classes, classifier.checkpoint.class_counts, views)
+        checkpoint = classifier.checkpoint
+        return evaluate(
+            engine, samples, name, checkpoint.spec.classes, checkpoint.class_counts, views, checkpoint.temperature
+        )
 
 
 def _own_data(classifier: Classifier, split: Part, clock: Stopwatch, tta: int | None) -> Evaluation:
@@ -113,7 +117,7 @@ def _publish(classifier: Classifier, evaluation: Evaluation) -> None:
     if classifier.run is None or not classifier.publishes:
         return
     try:
-        save_evaluation(classifier.run, evaluation, getattr(classifier.bundle, evaluation.split).ids)
+        save_evaluation(classifier.run, evaluation)
     except RunError as error:
         complain(f"warning: {error}")
 
@@ -140,9 +144,24 @@ def _show(evaluation: Evaluation, source: str, seconds: float) -> None:
     told = telling(evaluation.metrics, len(classes)).items()
     say(columns([(name, value, between(ends.get(name))) for name, value in told], ("metric", "value", "95 % interval")))
     say()
+    if line := calibrated(evaluation.metrics, evaluation.calibration()):
+        say(f"{line}\n")
     if len(classes) > CLASSES_SHOWN:
         worst = sorted(classes, key=lambda name: (classes[name]["f1"] != classes[name]["f1"], classes[name]["f1"]))
         say(f"the {CLASSES_SHOWN} classes with the lowest F1 of {len(classes):,}")
         classes = {name: classes[name] for name in worst[:CLASSES_SHOWN]}
     rows = [(name, c["precision"], c["recall"], c["f1"], int(c["support"])) for name, c in classes.items()]
     say(columns(rows, ("class", "precision", "recall", "f1", "support")))
+    _show_mistakes(evaluation)
+
+
+def _show_mistakes(evaluation: Evaluation) -> None:
+    if pairs := evaluation.confused:
+        say("\nconfused most often")
+        rows = [(pair.true, pair.predicted, pair.samples, percent(pair.share)) for pair in pairs[:LISTED]]
+        say(columns(rows, ("class", "predicted as", "samples", "of the class")))
+    if suspects := evaluation.label_errors:
+        more = f", of {len(suspects)} the {LISTED} most certain" if len(suspects) > LISTED else ""
+        say(f"\nlabels that the model contradicts with confidence: look at these{more}")
+        listed = [(each.id, each.given, each.predicted, each.probability) for each in suspects[:LISTED]]
+        say(columns(listed, ("sample", "label", "predicted", "probability")))

@@ -30,6 +30,9 @@ def predict(
         "outputs"
     ),
     tta: TestTimeViews = None,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Probabilities at the temperature that was fitted on valid.")
+    ] = False,
     overrides: Overrides = [],
     plugin: Plugins = [],
 ) -> None:
@@ -40,7 +43,7 @@ def predict(
     from clfkit.reporting import heard_by
 
     classifier = load(checkpoint, root).with_overrides(overrides)
-    views = classifier.views(tta)
+    views, temperature = classifier.views(tta), classifier.temperature if calibrated else None
     for path in inputs:
         if not path.exists():
             raise UsageError(f"{path}: no such file or folder")
@@ -48,6 +51,10 @@ def predict(
         samples, ids = read_samples(inputs, classifier.spec)
     scores = views.predict(classifier.engine, samples) if views else classifier.engine.predict(samples)
     best = scores.argmax(axis=1)
+    if temperature is not None:
+        from clfkit.calibration import tempered
+
+        scores = tempered(scores, temperature)
     header = ["sample", "predicted", "probability", *(classifier.classes if probabilities else ())]
     rows = (
         [name, classifier.classes[label], f"{row[label]:.6f}", *(f"{p:.6f}" for p in row if probabilities)]

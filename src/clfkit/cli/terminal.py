@@ -6,6 +6,7 @@ import math
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from clfkit.wording import printable
 
@@ -57,6 +58,15 @@ def percent(value: object) -> str:
 def between(ends: Sequence[float] | None) -> str:
     """An interval in few characters; a dash where there is none."""
     return "–" if ends is None else " to ".join(map(cell, ends))
+
+
+def calibrated(metrics: Mapping[str, float], calibration: Mapping[str, Any]) -> str:
+    """What a temperature makes of the probabilities, in a line; empty for a model without."""
+    if "temperature" not in calibration:
+        return ""
+    after = calibration["metrics"]
+    changes = ", ".join(f"{name} {cell(metrics[name])} → {cell(after[name])}" for name in ("ece", "log_loss"))
+    return f"at temperature {calibration['temperature']:g}, fitted on valid: {changes}  (predict --calibrated)"
 
 
 def telling(metrics: Mapping[str, float], classes: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
-from clfkit.cli.terminal import between, columns, complain, say, telling
+from clfkit.cli.terminal import between, calibrated, columns, complain, say, telling
 from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
 
 if TYPE_CHECKING:
@@ -251,6 +251,10 @@ def _summarise(run: RunDirectory) -> None:
     say()
     say(f"best epoch {status.get('best_epoch')} of {len(run.history())}; {in_words(status.get('timing', {}))}")
     say(columns(rows, ["", *splits, f"95 % interval of {last}"]))
+    if line := calibrated(splits[last]["metrics"], splits[last].get("calibration", {})):
+        say(f"\n{last} {line}")
+    if suspects := sum(len(each.get("label_errors", ())) for each in splits.values()):
+        say(f"\n{suspects} labels may be wrong: clfkit eval --checkpoint {shlex.quote(str(run.path))}")
     say()
     written = {what: str(path) for what, path in run.written().items()}
     if "plots" in written:

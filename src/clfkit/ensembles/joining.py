@@ -11,13 +11,13 @@ from typing import Any
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
 from clfkit.config import config_from_plain
-from clfkit.data.bundle import DataBundle, Part
+from clfkit.data.bundle import DataBundle
 from clfkit.ensembles.members import Member, unlike_split
 from clfkit.ensembles.probabilities import as_checkpoint
 from clfkit.ensembles.weights import average_of_snapshots, greedy_soup
 from clfkit.environment import environment
 from clfkit.errors import UsageError
-from clfkit.evaluation import Evaluation, evaluate, save_evaluation
+from clfkit.evaluation import Evaluation, evaluate_held_out, save_evaluation
 from clfkit.metrics import Predictions, score
 from clfkit.run import RunDirectory
 
@@ -91,39 +91,30 @@ def keep(
     """
     classifier = Classifier(checkpoint, checkpoint.config)
     engine = classifier.engine  # fits, or raises
-    bundle = None if reason is not None else members[0].classifier.bundle
-    parts = [] if bundle is None else held_out(bundle)
-    counts, classes = checkpoint.class_counts, checkpoint.spec.classes
-    results = [evaluate(engine, bundle.part(part), part, classes, counts) for part in parts if bundle]
-    scores = {each.name: score_member(each, bundle, parts) for each in members if bundle}
+    results: list[Evaluation] = []
+    scores: dict[str, Scores] = {}
+    if reason is None:
+        bundle = members[0].classifier.bundle
+        results = evaluate_held_out(engine, bundle, checkpoint.class_counts)
+        scores = {each.name: score_member(each, bundle, [result.split for result in results]) for each in members}
     run = RunDirectory.create(out, checkpoint.config, run_id)
     with run.lock():
-        run.save_checkpoint("best", checkpoint)
+        temperature = results[0].temperature if results else None
+        run.save_checkpoint("best", dataclasses.replace(checkpoint, temperature=temperature))
         run.write_environment(environment(engine.decisions))
-        _write_results(run, results, bundle)
+        for evaluation in results:
+            save_evaluation(run, evaluation)
         accuracies: dict[str, Any] = {f"{each.split}.accuracy": each.metrics["accuracy"] for each in results}
         run.set_status("finished", members=[each.name for each in members], **accuracies)
     return Joined(run, scores, {each.split: each.metrics for each in results}, reason)
 
 
-def held_out(bundle: DataBundle) -> list[Part]:
-    """The parts that a run is scored on: valid and test, or train where there is neither."""
-    parts: list[Part] = [part for part in ("valid", "test") if len(getattr(bundle, part))]
-    return parts or ["train"]
-
-
-def score_member(member: Member, bundle: DataBundle, parts: Sequence[Part]) -> Scores:
+def score_member(member: Member, bundle: DataBundle, parts: Sequence[str]) -> Scores:
     """The metrics of one member alone."""
     scores: Scores = {}
     counts, classes = bundle.train.counts(len(bundle.spec.classes)), bundle.spec.classes
     for part in parts:
-        split = bundle.part(part)
+        split = getattr(bundle, part)
         predictions = Predictions(split.labels, member.predict(split.inputs), classes, float("nan"), counts)
         scores[part] = {name: value for name, value in score(predictions).items() if name != "loss"}
     return scores
-
-
-def _write_results(run: RunDirectory, results: Sequence[Evaluation], bundle: DataBundle | None) -> None:
-    for evaluation in results:
-        assert bundle is not None, "only a known split is scored"
-        save_evaluation(run, evaluation, getattr(bundle, evaluation.split).ids)

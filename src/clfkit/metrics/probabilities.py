@@ -51,3 +51,18 @@ def confidence_bins(confidence: npt.NDArray[np.floating]) -> npt.NDArray[np.int6
     """(N,) → the bin of each, from 0; a confidence on a border belongs to the lower bin."""
     found: npt.NDArray[np.int64] = np.ceil(confidence.astype(np.float64) * CONFIDENCE_BINS).astype(np.int64) - 1
     return found.clip(0, CONFIDENCE_BINS - 1)
+
+
+def reliability(predictions: Predictions) -> list[dict[str, float]]:
+    """Each bin that is not empty: from, to, samples, mean confidence, accuracy."""
+    bins, confidence = confidence_bins(predictions.confidence), predictions.confidence
+    return [
+        {
+            "from": round(index / CONFIDENCE_BINS, 4),
+            "to": round((index + 1) / CONFIDENCE_BINS, 4),
+            "samples": int((bins == index).sum()),
+            "confidence": float(confidence[bins == index].mean()),
+            "accuracy": float(predictions.right[bins == index].mean()),
+        }
+        for index in np.unique(bins).tolist()
+    ]

@@ -1,0 +1,75 @@
+"""What a model gets wrong: the classes that it confuses, and the samples whose label it contradicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clfkit.data.bundle import Ids
+from clfkit.metrics import Predictions, share
+
+MOST_PAIRS = 100
+MOST_SUSPECTS = 200
+
+
+@dataclass(frozen=True)
+class Confused:
+    """Samples of one class that are predicted as another: how many, and which share of the class."""
+
+    true: str
+    predicted: str
+    samples: int
+    share: float
+
+
+def confused_pairs(predictions: Predictions, most: int = MOST_PAIRS) -> list[Confused]:
+    """The pairs of classes that are confused most often, most samples first, of equals the larger share."""
+    k, names = len(predictions.classes), predictions.classes.names
+    wrong = ~predictions.right
+    pairs, counts = np.unique(predictions.labels[wrong] * k + predictions.predicted[wrong], return_counts=True)
+    shares = counts / np.bincount(predictions.labels, minlength=k)[pairs // k]
+    order = np.lexsort((pairs, -shares, -counts))[:most]
+    return [
+        Confused(names[pair // k], names[pair % k], int(count), float(part))
+        for pair, count, part in zip(pairs[order].tolist(), counts[order], shares[order], strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A sample whose given label is probably wrong: its id, what it is said to be, what the model takes it for."""
+
+    id: str | int
+    given: str
+    predicted: str
+    probability: float
+    probability_of_given: float
+
+
+def likely_label_errors(predictions: Predictions, ids: Ids, most: int = MOST_SUSPECTS) -> list[Suspect]:
+    """Samples whose given label the model contradicts with confidence, the most certain first.
+
+    It is confident of a class when it gives it at least the mean probability that it gives to samples of that class:
+    confident learning, Northcutt et al., "Confident learning: estimating uncertainty in dataset labels", 2021. Ranked
+    by the probability of the predicted class less that of the given one. A model that is often wrong accuses rightly
+    less often.
+    """
+    k, names, said = len(predictions.classes), predictions.classes.names, predictions.predicted
+    known = np.asarray(ids)
+    usual = share(
+        np.bincount(predictions.labels, predictions.own, minlength=k), np.bincount(predictions.labels, minlength=k)
+    )
+    contradicted = ~predictions.right & (predictions.confidence >= usual[said])  # of a class without samples: never
+    rows = np.flatnonzero(contradicted)
+    margin = predictions.confidence[rows] - predictions.own[rows]
+    return [
+        Suspect(
+            known[row].item(),
+            names[predictions.labels[row]],
+            names[said[row]],
+            round(float(predictions.confidence[row]), 4),
+            round(float(predictions.own[row]), 4),
+        )
+        for row in rows[np.argsort(-margin, kind="stable")][:most].tolist()
+    ]
