@@ -130,7 +130,7 @@ def evaluate_held_out(engine: Engine, bundle: DataBundle, train_counts: Sequence
     The temperature that both are told at is fitted on valid: never on test, nor on train, where a model is surer than
     it may be.
     """
-    parts: list[Part] = [part for part in ("valid", "test") if len(bundle.part(part))]
+    parts: list[Part] = [part for part in ("valid", "test") if len(getattr(bundle, part))]
     found: list[Evaluation] = []
     temperature = None
     for part in parts or ["train"]:

@@ -253,8 +253,8 @@ def _summarise(run: RunDirectory) -> None:
     say(columns(rows, ["", *splits, f"95 % interval of {last}"]))
     if line := calibrated(splits[last]["metrics"], splits[last].get("calibration", {})):
         say(f"\n{last} {line}")
-    if suspects := sum(len(each.get("label_errors", ())) for each in splits.values()):
-        say(f"\n{suspects} labels may be wrong: clfkit eval --checkpoint {shlex.quote(str(run.path))}")
+    if suspects := len(splits[last].get("label_errors", ())):
+        say(f"\n{suspects} labels of {last} may be wrong: clfkit eval --checkpoint {shlex.quote(str(run.path))}")
     say()
     written = {what: str(path) for what, path in run.written().items()}
     if "plots" in written:
