@@ -93,6 +93,33 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return Laboratory(tmp_path_factory.mktemp("finished")).run(run_id="shared")
 
 
+COMPARED = """
+name: rivals
+seed: 1
+engine: scratch
+data: {name: blobs, samples: 400, classes: 3, std: 2.0, seed: 5, split: {valid: 0.25, test: 0.5}}
+model: {name: mlp, hidden: [8]}
+train: {epochs: 5, batch_size: 32, optimizer: {name: adam, lr: 0.05}}
+plots: []
+"""
+
+
+@pytest.fixture(scope="session")
+def rivals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of finished runs, to be read only: `one` and `two`, which differ in their seed, `poor`, which has hardly
+    learned, and `elsewhere`, which was trained on other points."""
+    folder = tmp_path_factory.mktemp("rivals")
+    variants: dict[str, dict[str, Any]] = {
+        "one": {}, "two": {"seed": 2}, "elsewhere": {"data.seed": 6},
+        "poor": {"train.epochs": 1, "train.optimizer.lr": 1e-5},
+    }  # fmt: skip
+    (folder / "rivals.yaml").write_text(COMPARED)
+    for run_id, changes in variants.items():
+        config = load_config(folder / "rivals.yaml", changes)
+        run_experiment(RunDirectory.create(folder / "outputs", config, run_id), config, Quiet())
+    return folder / "outputs/rivals"
+
+
 @pytest.fixture(scope="session")
 def tiny_text() -> str:
     """The YAML of the tiny blobs experiment."""

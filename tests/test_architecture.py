@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching"),
     ("plots", "memory", "timing", "preparation", "exporting"),
-    ("batch_size",),
+    ("batch_size", "comparing"),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),
     ("progress", "planning"),
     ("cli",),

@@ -21,6 +21,7 @@ HEAVY = ("torch", "torchvision", "matplotlib", "sklearn", "scipy", "pandas", "PI
         (("--version",), 0),
         (("train", "--help"), 0),
         (("export", "--help"), 0),
+        (("compare", "--help"), 0),
         (("validate", *(str(path) for path in sorted((ROOT / "configs").glob("*.yaml")))), 0),
         (("validate", "configs/blobs.yaml", "--set", "train.epochs=0"), 2),
         (("train", "configs/blobs.yaml", "--set", "model=unknown"), 2),

@@ -9,6 +9,7 @@ import typer
 
 from clfkit import __version__
 from clfkit.cli import (
+    compare,
     components,
     ensemble,
     eval,
@@ -54,6 +55,9 @@ def clfkit(
 app.command("train", epilog="Example:  clfkit train configs/mnist.yaml --set train.epochs=2")(train.train)
 app.command("plan", epilog="Example:  clfkit plan configs/mnist.yaml --set train.batch_size=256")(plan.plan)
 app.command("eval", epilog="Example:  clfkit eval --checkpoint latest --split valid")(eval.evaluate)
+app.command("compare", epilog="Example:  clfkit compare 'outputs/blobs/*' --sort test.accuracy --out runs.html")(
+    compare.compare
+)
 app.command("ensemble", epilog="Example:  clfkit ensemble outputs/digits/a outputs/digits/b")(ensemble.ensemble)
 app.command("predict", epilog="Example:  clfkit predict --checkpoint outputs/mnist/RUN digit.png")(predict.predict)
 app.command("export", epilog="Example:  clfkit export outputs/mnist/RUN --format onnx")(export.export)

@@ -1,0 +1,261 @@
+"""Several runs compared: what differs, their metrics, and for each a verdict beside the one they are measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clfkit.comparing.paired import ALPHA, FEWEST_DISCORDANT, Paired, compare_all, holm
+from clfkit.comparing.runs import ComparedRun
+from clfkit.comparing.samples import Answers, answers, unlike
+from clfkit.config import differing_options
+from clfkit.data.bundle import PARTS, Part
+from clfkit.errors import RunError, UsageError
+from clfkit.evaluation import RESAMPLING_SEED
+from clfkit.history import oriented
+from clfkit.wording import closest
+
+Row = tuple[str, tuple[object, ...]]
+"""What is compared, and its value for each run; None for what is not known."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One run beside another on the same samples. adjusted: the p-value, corrected for `tests` of them."""
+
+    first: str
+    second: str
+    paired: Paired
+    samples: int
+    adjusted: float
+    tests: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether one of them is better beyond chance."""
+        return self.adjusted <= ALPHA
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in plain words, with the difference in points and its interval."""
+        points, low, high = (self._points(share) for share in (self.paired.difference, *self.paired.interval))
+        size = f"{points:+.{self._digits}f} points, 95 % interval {low:.{self._digits}f} to {high:.{self._digits}f}"
+        if self.differs:
+            which = "better" if self.paired.difference > 0 else "worse"
+            return f"{self.first} is {which} than {self.second}: {size}"
+        among = f" among {self.tests} tests" if self.paired.p <= ALPHA else ""  # alone it would be one
+        return f"{self.first} and {self.second}: no difference beyond chance{among} ({size})"
+
+    @property
+    def reason(self) -> str:
+        """What the verdict rests on."""
+        first, second = self.paired.only_first, self.paired.only_second
+        if not first + second:
+            return "both are right, or both wrong, on every sample"
+        counts = f"{first:,} samples only {self.first} gets right, {second:,} only {self.second}"
+        if first + second < FEWEST_DISCORDANT:
+            return f"{counts}: too few to tell them apart"
+        corrected = f", corrected p {_rounded(self.adjusted)}" if self.tests > 1 else ""
+        return f"{counts}; p {_rounded(self.paired.p)}{corrected}"
+
+    @property
+    def _digits(self) -> int:
+        return 1 if self.samples <= 1000 else 2
+
+    def _points(self, share: float) -> float:
+        return round(100 * share, self._digits) + 0.0  # no -0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs in their order on one split.
+
+    against: the run that the others are measured by, None where fewer than two can be tested. chosen: it is the best of
+    them, and nobody named it. unlike: why a run was not compared sample by sample, by its name. order: the split and
+    the metric that the runs are sorted by, if any.
+    """
+
+    runs: tuple[ComparedRun, ...]
+    split: Part
+    against: ComparedRun | None
+    chosen: bool
+    verdicts: tuple[Verdict, ...]
+    unlike: dict[str, str]
+    order: tuple[Part, str] | None = None
+
+    @property
+    def findings(self) -> list[str]:
+        """The verdicts in plain words, below each what it rests on; then why runs were not tested."""
+        lines = [line for verdict in self.verdicts for line in (verdict.sentence, f"  {verdict.reason}")]
+        return [*lines, *([f"({self.correction})"] if self.verdicts else []), *self.untested]
+
+    @property
+    def correction(self) -> str:
+        """How the tests were made, and what was done about their number."""
+        test = f"accuracies by McNemar's exact test on {self.verdicts[0].samples:,} {self.split} samples"
+        tests = self.verdicts[0].tests
+        if tests == 1:
+            return test
+        why = (
+            f"for all {tests} pairs, since {self.against.name} was picked by its result"
+            if self.chosen and self.against
+            else f"for {tests} tests against the baseline"
+        )
+        return f"{test}; p-values corrected {why}, by Holm's method"
+
+    @property
+    def untested(self) -> list[str]:
+        """Why runs were not compared sample by sample, a line each."""
+        return [f"{name} {reason}" for name, reason in self.unlike.items()]
+
+    @property
+    def options(self) -> list[Row]:
+        """The options in which the runs differ."""
+        found = differing_options([run.config for run in self.runs])
+        return [(key, tuple(_unquoted(value) for value in values)) for key, values in found.items()]
+
+    @property
+    def environments(self) -> list[Row]:
+        """Machine, versions and automatic decisions, where they differ."""
+        each = [_flat(run.directory.environment() or {}) for run in self.runs]
+        rows = [(key, tuple(one.get(key) for one in each)) for key in dict.fromkeys(key for one in each for key in one)]
+        return [(key, values) for key, values in rows if len(set(values)) > 1]
+
+    @property
+    def splits(self) -> list[Part]:
+        """The splits that some run was evaluated on, that of the comparison first."""
+        return sorted(
+            (part for part in PARTS if any(part in run.evaluations for run in self.runs)),
+            key=lambda part: part != self.split,
+        )
+
+    def metrics(self, split: str) -> list[tuple[str, tuple[float | None, ...]]]:
+        """Every metric that some run has, accuracy first."""
+        names = metric_names(self.runs, split)
+        rows = [(name, tuple(run.metric(split, name) for run in self.runs)) for name in names]
+        return [(name, values) for name, values in rows if set(values) != {None}]
+
+    @property
+    def costs(self) -> list[Row]:
+        """Time and throughput of each run; what is the same for all and says nothing is left out."""
+        each = [run.costs for run in self.runs]
+        rows = [(key, tuple(one[key] for one in each)) for key in each[0]]
+        return [(key, values) for key, values in rows if set(values) not in ({None}, {"finished"})]
+
+
+def compare(
+    runs: Sequence[ComparedRun], split: Part, baseline: ComparedRun | None = None, sort: str | None = None
+) -> Comparison:
+    """Put runs side by side, and test those that were scored on the same samples.
+
+    Each is tested against the baseline; by default against the most accurate run, which is then itself picked by the
+    result, so that p-values are corrected for all pairs and not for those shown alone. Of runs on several test sets the
+    largest group is tested. sort: `test.accuracy`, or a metric of `split`; the best come first.
+    Raises UsageError for a metric that no run has, RunError for damaged predictions.
+    """
+    order = _order(runs, split, sort) if sort else None
+    ordered = list(runs)
+    if order is not None:
+        ordered.sort(key=lambda run: oriented(".".join(order), run.metric(*order)), reverse=True)
+    given = [found for run in ordered if (found := answers(run, split))]
+    start = next((each for each in given if each.run is baseline), None)
+    if baseline is not None and start is None:
+        raise RunError(f"{baseline.directory.path} is the baseline and {_unevaluated(baseline, split)}")
+    group, reasons = _group(given, split) if start is None else _like(start, given, split)
+    reasons |= {run.name: _unevaluated(run, split) for run in ordered if all(run is not each.run for each in given)}
+    if len(group) < 2:
+        return Comparison(tuple(ordered), split, None, start is None, (), reasons, order)
+    against, verdicts = _verdicts(group, start)
+    return Comparison(tuple(ordered), split, against, start is None, verdicts, reasons, order)
+
+
+def metric_names(runs: Sequence[ComparedRun], split: str) -> list[str]:
+    """The metrics of a split, accuracy first."""
+    names = {name for run in runs for name in run.evaluations.get(split, {}).get("metrics", {})}
+    return sorted(names, key=lambda name: (name != "accuracy", name))
+
+
+def _order(runs: Sequence[ComparedRun], split: Part, sort: str) -> tuple[Part, str]:
+    """The split and the metric that `test.accuracy` or `accuracy` means. Raises UsageError."""
+    known = {f"{part}.{name}": (part, name) for part in PARTS for name in metric_names(runs, part)}
+    wanted = sort if "." in sort else f"{split}.{sort}"
+    if wanted not in known:
+        near = closest(wanted, known)
+        hint = f"did you mean {near}?" if near else f"they have {', '.join(known) or 'none, for none was evaluated'}"
+        raise UsageError(f"--sort {sort}: not a metric of these runs; {hint}")
+    return known[wanted]
+
+
+def _group(given: Sequence[Answers], split: str) -> tuple[list[Answers], dict[str, str]]:
+    """The largest group of runs that were scored on the same samples, and why the others are not in it."""
+    best: tuple[list[Answers], dict[str, str]] = ([], {})
+    grouped: set[str] = set()
+    for start in given:
+        if start.run.name not in grouped:
+            found = _like(start, given, split)
+            grouped |= {each.run.name for each in found[0]}
+            best = max(best, found, key=lambda each: len(each[0]))
+    return best
+
+
+def _like(start: Answers, given: Sequence[Answers], split: str) -> tuple[list[Answers], dict[str, str]]:
+    """The runs that were scored on the samples of one of them, and why the others were not."""
+    reasons = {each.run.name: unlike(start, each, split) for each in given}
+    group = [each for each in given if reasons[each.run.name] is None]
+    return group, {
+        name: f"is not compared sample by sample with {start.run.name}: {reason}"
+        for name, reason in reasons.items()
+        if reason
+    }
+
+
+def _verdicts(group: Sequence[Answers], start: Answers | None) -> tuple[ComparedRun, tuple[Verdict, ...]]:
+    """The run that the others are measured by, and what is found of each."""
+    places = [each.in_order_of(group[0]) for each in group]
+    right = np.stack([each.right()[at] for each, at in zip(group, places, strict=True)])
+    pairs = compare_all(right, RESAMPLING_SEED)
+    best = int(right.sum(axis=1).argmax())
+    against = best if start is None else group.index(start)
+    others = [at for at in range(len(group)) if at != against]
+    if start is None:  # the best of all is measured by all
+        shown = [(against, other) for other in others]
+        tested = [(one, two) if two != against else (two, one) for one in range(len(group)) for two in range(one)]
+    else:
+        shown = tested = [(other, against) for other in others]
+    adjusted = dict(zip(tested, holm([pairs[pair].p for pair in tested]), strict=True))
+    names, samples = [each.run.name for each in group], right.shape[1]
+    return group[against].run, tuple(
+        Verdict(names[first], names[second], pairs[first, second], samples, adjusted[first, second], len(tested))
+        for first, second in shown
+    )
+
+
+def _unevaluated(run: ComparedRun, split: str) -> str:
+    """What keeps a run from being tested, and what to do about it."""
+    kept = "no predictions" if split in run.evaluations else "no evaluation"
+    path = run.directory.path
+    if run.status.get("status") == "running":
+        return f"has {kept} of {split} yet: it is {run.progress}"
+    state = "" if run.status.get("status") == "finished" else f"; it is {run.progress}"
+    return f"has {kept} of {split}{state}; run: clfkit eval --checkpoint {path} --split {split}"
+
+
+def _flat(environment: dict[str, object]) -> dict[str, str]:
+    """What of an environment may bear on results and time, by one key each."""
+    libraries, decisions = environment.get("libraries", {}), environment.get("decisions", {})
+    single = {key: environment.get(key) for key in ("clfkit", "python", "platform")}
+    groups = [group for group in (libraries, decisions) if isinstance(group, dict)]
+    merged = {key: value for group in (single, *groups) for key, value in group.items()}
+    return {key: str(value) for key, value in merged.items() if value is not None}
+
+
+def _unquoted(value: str | None) -> str | None:
+    """An option without the quotes around a plain text."""
+    plain = value is not None and len(value) > 2 and value[0] == value[-1] == "'" and "'" not in value[1:-1]
+    return value[1:-1] if value is not None and plain else value
+
+
+def _rounded(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"= {p:.2g}"

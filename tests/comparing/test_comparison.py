@@ -1,0 +1,245 @@
+"""What is found about several runs, and which are not compared sample by sample."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clfkit.comparing.comparison import Comparison, Verdict, compare
+from clfkit.comparing.paired import Paired
+from clfkit.comparing.runs import find_runs
+from clfkit.config import override_config
+from clfkit.errors import RunError, UsageError
+from clfkit.run import RunDirectory
+
+N = 200  # test samples of the rivals
+
+
+@pytest.fixture
+def pair(rivals: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Copies of two runs on the same samples, to be changed."""
+    one, two = (shutil.copytree(rivals / name, tmp_path / "outputs" / name) for name in ("one", "two"))
+    return one, two
+
+
+def compared(*sources: Path, baseline: str | None = None, sort: str | None = None) -> Comparison:
+    found = find_runs(list(map(str, sources)), Path(), baseline)
+    return compare(found.runs, "test", found.baseline, sort)
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], None], classes: list[str] | None = None) -> None:
+    """Change the predictions of a run on test, and perhaps the order of its classes."""
+    run = RunDirectory(path)
+    arrays = run.predictions("test")
+    evaluation = run.evaluation("test")
+    assert arrays is not None and evaluation is not None
+    change(arrays)
+    run.save_predictions("test", **arrays)
+    if classes:
+        rows = evaluation["classes"]
+        run.save_evaluation("test", {**evaluation, "classes": {name: rows.get(name, {}) for name in classes}})
+
+
+def reconfigure(path: Path, *changes: str, fingerprint: str | None = "other") -> None:
+    """Change what a run says of its data."""
+    run = RunDirectory(path)
+    run.replace_config(override_config(run.config(), changes))
+    if fingerprint:
+        file = path / "checkpoints/best/checkpoint.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "fingerprint": fingerprint}))
+
+
+def test_the_better_run_is_named_with_its_gain(rivals: Path) -> None:
+    comparison = compared(rivals / "poor", rivals / "one")
+    (verdict,) = comparison.verdicts
+    accuracy = {run.name: run.metric("test", "accuracy") or 0 for run in comparison.runs}
+    gain = 100 * (accuracy["one"] - accuracy["poor"])
+    assert verdict.sentence.startswith(f"one is better than poor: +{gain:.1f} points, 95 % interval ")
+    assert verdict.paired.difference == pytest.approx(gain / 100)
+    assert comparison.against is comparison.runs[1]
+    assert (verdict.tests, verdict.adjusted) == (1, verdict.paired.p)
+    assert comparison.correction == "accuracies by McNemar's exact test on 200 test samples"
+
+
+def test_seeds_alone_make_no_difference(rivals: Path) -> None:
+    comparison = compared(rivals / "one", rivals / "two")
+    (verdict,) = comparison.verdicts
+    assert "no difference beyond chance (+" in verdict.sentence
+    assert comparison.options == [("seed", ("1", "2"))]
+
+
+def test_best_of_several_is_tested_as_one_of_all_pairs(rivals: Path) -> None:
+    comparison = compared(rivals)
+    shown = {verdict.first for verdict in comparison.verdicts}
+    assert comparison.against is not None and shown == {comparison.against.name}
+    assert {verdict.tests for verdict in comparison.verdicts} == {3}
+    assert all(verdict.paired.p <= verdict.adjusted <= 3 * verdict.paired.p for verdict in comparison.verdicts)
+    assert f"for all 3 pairs, since {comparison.against.name} was picked by its result" in comparison.correction
+
+
+def test_baseline_is_what_the_others_are_tested_against(rivals: Path) -> None:
+    comparison = compared(rivals, baseline="one")
+    assert [(verdict.first, verdict.second) for verdict in comparison.verdicts] == [("poor", "one"), ("two", "one")]
+    assert comparison.verdicts[0].sentence.startswith("poor is worse than one: -")
+    assert "for 2 tests against the baseline" in comparison.correction
+
+
+def test_other_samples_are_not_compared_and_the_seed_is_named(rivals: Path) -> None:
+    comparison = compared(rivals / "one", rivals / "elsewhere", rivals / "two")
+    assert [(verdict.first, verdict.second) for verdict in comparison.verdicts] in ([("one", "two")], [("two", "one")])
+    (line,) = comparison.untested
+    assert line.startswith("elsewhere is not compared sample by sample with one: their test samples have other ids (")
+    assert "data.seed: 5 → 6" in line and "with the same data.seed" in line
+    nothing = compared(rivals / "one", rivals / "elsewhere")
+    assert (nothing.verdicts, nothing.against) == ((), None)
+    assert len(nothing.untested) == 1
+
+
+def test_the_largest_group_on_the_same_samples_is_tested(rivals: Path) -> None:
+    comparison = compared(rivals / "elsewhere", rivals / "one", rivals / "poor")
+    assert [(verdict.first, verdict.second) for verdict in comparison.verdicts] == [("one", "poor")]
+    assert comparison.untested[0].startswith("elsewhere is not compared")
+
+
+def test_samples_are_matched_by_id(pair: tuple[Path, Path]) -> None:
+    before = compared(*pair).verdicts[0].paired
+    order = np.random.default_rng(0).permutation(N)
+    rewrite(pair[1], lambda arrays: arrays.update({name: array[order] for name, array in arrays.items()}))
+    after = compared(*pair).verdicts[0].paired
+    assert (after.only_first, after.only_second, after.p) == (before.only_first, before.only_second, before.p)
+    assert after == before  # the resamples are those of the first run's order
+
+
+def test_classes_are_matched_by_name(pair: tuple[Path, Path]) -> None:
+    before = compared(*pair).verdicts[0].paired
+    moved = np.array([2, 0, 1])  # class 0 stands at place 2 now, and so on
+
+    def move(arrays: dict[str, Any]) -> None:
+        arrays.update(labels=moved[arrays["labels"]], predicted=moved[arrays["predicted"]])
+
+    rewrite(pair[1], move, ["1", "2", "0"])
+    reconfigure(pair[1])  # another order of classes is another fingerprint
+    assert compared(*pair).verdicts[0].paired == before
+    rewrite(pair[1], lambda arrays: None, ["0", "1", "2"])
+    assert "200 of 200 test samples have another label" in compared(*pair).untested[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda arrays: arrays.update({k: v[:150] for k, v in arrays.items()}), "200 test samples, the other 150"),
+        (lambda arrays: arrays.update(ids=arrays["ids"] + 1), "test samples have other ids"),
+        (lambda arrays: arrays.update(ids=arrays["ids"].astype(str)), "test samples have other ids"),
+        (lambda arrays: arrays.update(ids=np.zeros_like(arrays["ids"])), "test samples have other ids"),
+        (lambda arrays: np.put(arrays["labels"], 3, (arrays["labels"][3] + 1) % 3), "1 of 200 test samples"),
+    ],
+    ids=["fewer", "ids", "text", "doubles", "label"],
+)  # fmt: skip
+def test_saved_predictions_tell_other_samples(pair: tuple[Path, Path], change: Any, reason: str) -> None:
+    rewrite(pair[1], change)
+    comparison = compared(*pair)
+    assert comparison.verdicts == ()
+    assert reason in comparison.untested[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ((), "the same ids and labels, but the data differ"),
+        (("data.std=3.0",), "but the data differ (data.std: 2.0 → 3.0)"),
+        (("data.std=3.0", "data.split.valid=0.2"), "but the data differ (data.split.valid: 0.25 → 0.2; data.std: "),
+    ],
+)
+def test_fingerprint_tells_other_points_of_the_same_ids(pair: tuple[Path, Path], changes: Any, reason: str) -> None:
+    reconfigure(pair[1], *changes)
+    assert reason in compared(*pair).untested[0]
+
+
+def test_other_division_of_the_rest_leaves_the_test_samples_what_they_are(pair: tuple[Path, Path]) -> None:
+    reconfigure(pair[1], "data.split.valid=0.2", "data.normalize=false")
+    comparison = compared(*pair)
+    assert comparison.untested == []
+    assert len(comparison.verdicts) == 1
+    assert ("data.split.valid", ("0.25", "0.2")) in comparison.options
+
+
+def test_run_without_a_checkpoint_cannot_tell_what_its_data_were(pair: tuple[Path, Path]) -> None:
+    shutil.rmtree(pair[1] / "checkpoints")
+    comparison = compared(*pair)
+    assert "two has no checkpoint any more, which would tell what its data were" in comparison.untested[0]
+    assert dict(comparison.costs)["train samples a second"][1] is None
+
+
+def test_run_without_evaluation_is_shown_with_what_it_has(pair: tuple[Path, Path]) -> None:
+    RunDirectory(pair[1]).discard_results()
+    comparison = compared(*pair)
+    assert comparison.untested == [
+        f"two has no evaluation of test; run: clfkit eval --checkpoint {pair[1]} --split test"
+    ]
+    assert dict(comparison.metrics("test"))["accuracy"][1] is None
+    with pytest.raises(RunError, match=r"two is the baseline and has no evaluation of test"):
+        compared(*pair, baseline="two")
+
+
+def test_running_run_says_how_far_it_is(pair: tuple[Path, Path]) -> None:
+    run = RunDirectory(pair[1])
+    run.discard_results()
+    with run.lock():
+        run.set_status("running", epochs=9)
+        comparison = compared(*pair)
+        assert comparison.untested == ["two has no evaluation of test yet: it is running, epoch 5 of 9"]
+        assert dict(comparison.costs)["status"] == ("finished", "running, epoch 5 of 9")
+
+
+def test_damaged_predictions_are_an_error(pair: tuple[Path, Path]) -> None:
+    (pair[1] / "predictions/test.npz").write_bytes(b"nonsense")
+    with pytest.raises(RunError, match=r"two/predictions/test\.npz"):
+        compared(*pair)
+
+
+def test_sorted_by_a_metric_of_either_direction(rivals: Path) -> None:
+    for sort, sign in (("test.accuracy", -1), ("valid.loss", 1), ("accuracy", -1)):
+        runs = compared(rivals, sort=sort).runs
+        split, _, name = sort.rpartition(".")
+        values = [sign * (run.metric(split or "test", name) or 0) for run in runs]
+        assert values == sorted(values)
+
+
+def test_run_without_the_metric_comes_last(pair: tuple[Path, Path]) -> None:
+    RunDirectory(pair[0]).discard_results()
+    assert [run.name for run in compared(*pair, sort="test.loss").runs] == ["two", "one"]
+
+
+@pytest.mark.parametrize(
+    ("sort", "hint"), [("test.acuracy", "did you mean test.accuracy?"), ("zzz", "they have valid.accuracy, ")]
+)
+def test_unknown_metric_to_sort_by(rivals: Path, sort: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"--sort {sort}: not a metric of these runs; {hint}".replace("?", r"\?")):
+        compared(rivals, sort=sort)
+
+
+def verdict_of(
+    first: int, second: int, samples: int = 1000, adjusted: float = 0.5, tests: int = 1, p: float = 0.5
+) -> Verdict:
+    difference = (first - second) / samples
+    paired = Paired(difference, (difference - 0.003, difference + 0.003), first, second, p)
+    return Verdict("A", "B", paired, samples, adjusted, tests)
+
+
+def test_verdicts_in_words() -> None:
+    assert verdict_of(6, 2, adjusted=0.04).sentence == "A is better than B: +0.4 points, 95 % interval 0.1 to 0.7"
+    assert verdict_of(2, 6, adjusted=0.04).sentence == "A is worse than B: -0.4 points, 95 % interval -0.7 to -0.1"
+    assert verdict_of(3, 3).sentence == "A and B: no difference beyond chance (+0.0 points, 95 % interval -0.3 to 0.3)"
+    assert "no difference beyond chance among 4 tests (+" in verdict_of(9, 3, adjusted=0.06, tests=4, p=0.03).sentence
+    assert "(+0.02 points" in verdict_of(5, 3, samples=10_000).sentence
+    assert verdict_of(0, 0).reason == "both are right, or both wrong, on every sample"
+    assert verdict_of(5, 0).reason == "5 samples only A gets right, 0 only B: too few to tell them apart"
+    assert verdict_of(1200, 3).reason == "1,200 samples only A gets right, 3 only B; p = 0.5"
+    assert verdict_of(6, 2, adjusted=0.9, tests=3).reason.endswith("p = 0.5, corrected p = 0.9")
+    assert verdict_of(9, 1, adjusted=1e-9, tests=3).reason.endswith("p = 0.5, corrected p < 0.0001")
