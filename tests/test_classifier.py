@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -196,3 +197,21 @@ def test_additional_class_is_refused(animals: tuple[Classifier, Path]) -> None:
 def test_class_order_in_the_checkpoint_decides(animals: tuple[Classifier, Path]) -> None:
     head = json.loads((animals[0].run.path / "checkpoints/best/checkpoint.json").read_text())  # type: ignore[union-attr]
     assert head["spec"]["classes"]["names"] == ["cat", "dog", "eel"]
+
+
+def test_a_density_of_classes_in_another_order_is_not_taken(
+    animals: tuple[Classifier, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its columns would be those of other classes."""
+    from clfkit.data.densities import GaussianMixture
+
+    classifier, _ = animals
+    straight = classifier.bundle
+    density = GaussianMixture([np.zeros((1, 2))] * 3, 1.0)
+    for names, kept in ((("cat", "dog", "eel"), density), (("eel", "cat", "dog"), None)):
+        spec = straight.spec.model_copy(update={"classes": ClassMap(names=names)})
+        test = dataclasses.replace(straight.test, density=density)
+        bundle = dataclasses.replace(straight, spec=spec, test=test)
+        monkeypatch.setattr("clfkit.classifier.load_bundle", lambda *_, bundle=bundle: bundle)
+        again = Classifier(classifier.checkpoint, classifier.config, classifier.run)
+        assert again.bundle.test.density is kept

@@ -114,7 +114,7 @@ class Classifier:
         if np.array_equal(order, np.arange(len(order))):
             return bundle
         parts = {
-            part: dataclasses.replace(split, labels=order[split.labels])
+            part: dataclasses.replace(split, labels=order[split.labels], density=None)  # that has the data's own order
             for part in PARTS
             for split in [getattr(bundle, part)]
         }

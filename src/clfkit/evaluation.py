@@ -14,6 +14,7 @@ import numpy.typing as npt
 from clfkit.bootstrap import Intervals, intervals
 from clfkit.calibration import fit_temperature, tempered
 from clfkit.data.bundle import ClassMap, DataBundle, FloatArray, Ids, IndexArray, Part, Split
+from clfkit.data.limits import BestAccuracy, best_on
 from clfkit.engines.base import Engine
 from clfkit.metrics import Measure, Predictions, score
 from clfkit.metrics.probabilities import reliability
@@ -41,6 +42,7 @@ class Evaluation:
     predictions: Predictions
     ids: Ids
     temperature: float | None = None
+    best: BestAccuracy | None = None  # what is possible, where that is known
 
     @property
     def classes(self) -> dict[str, dict[str, Any]]:
@@ -65,6 +67,7 @@ class Evaluation:
             "metrics": self.metrics,
             "intervals": self.intervals.metrics,
             "resamples": self.intervals.resamples,
+            **({"bayes": self.best.as_json()} if self.best else {}),
             "calibration": self.calibration(),
             "confused": [asdict(pair) for pair in self.confused],
             "label_errors": [asdict(suspect) for suspect in self.label_errors],
@@ -120,8 +123,8 @@ def evaluate(
     counts = None if train_counts is None else np.array(train_counts, np.int64)
     predictions = Predictions(split.labels, probabilities, classes, loss, counts)
     scores = score(predictions)
-    ends = intervals(predictions, scores, RESAMPLING_SEED)
-    return Evaluation(name, len(split), scores, ends, predictions, split.ids, temperature)
+    ends, best = intervals(predictions, scores, RESAMPLING_SEED), best_on(split, len(classes))
+    return Evaluation(name, len(split), scores, ends, predictions, split.ids, temperature, best)
 
 
 def evaluate_held_out(engine: Engine, bundle: DataBundle, train_counts: Sequence[int]) -> list[Evaluation]:

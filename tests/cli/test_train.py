@@ -49,6 +49,17 @@ def test_summary_names_accuracy_and_paths(cli, blobs: Path, tmp_path: Path) -> N
     assert str(tmp_path / "out/tiny/mine/checkpoints/best/model.safetensors") in done.out
 
 
+def test_summary_says_the_best_possible_accuracy_of_points(cli, blobs: Path, tmp_path: Path) -> None:
+    done = cli("train", blobs, "--out", tmp_path / "out", "--run-id", "mine")
+    run = tmp_path / "out/tiny/mine"
+    best = json.loads((run / "evaluation/test.json").read_text())["bayes"]
+    low, high = best["interval"]
+    assert low <= best["accuracy"] <= high
+    line = f"the best possible accuracy on these data is {best['accuracy']:.4f} ({low:.4f} to {high:.4f})"
+    assert line in done.out
+    assert line in cli("eval", "--checkpoint", run).out
+
+
 def test_summary_of_splits_with_different_metrics(cli, tmp_path: Path) -> None:
     """One valid sample can have no part in two thirds of the classes; the test split has them all."""
     rows = [f"{number % 7},{label}" for label, count in (("a", 60), ("b", 30), ("c", 15)) for number in range(count)]
@@ -65,6 +76,7 @@ def test_summary_of_splits_with_different_metrics(cli, tmp_path: Path) -> None:
     thirds = [line[1:3] for line in lines if line and line[0] in ("head_accuracy", "middle_accuracy", "tail_accuracy")]
     assert sorted(valid for valid, _ in thirds)[1:] == ["–", "–"]
     assert all(0 <= float(test) <= 1 for _, test in thirds)
+    assert "best possible" not in done.out
 
 
 def test_quiet_prints_nothing(cli, blobs: Path, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from clfkit.data.loading import load_bundle
 from clfkit.errors import DataError
 
 
-def best(options: dict[str, Any], seed: int = 0) -> BestAccuracy:
-    found = best_on(load_bundle(datasets.parse(options), seed), "test", seed)
+def best(options: dict[str, Any]) -> BestAccuracy:
+    bundle = load_bundle(datasets.parse(options), 0)
+    found = best_on(bundle.test, len(bundle.spec.classes))
     assert found is not None
     return found
 
@@ -92,7 +93,7 @@ def test_the_same_seed_gives_the_same_figure() -> None:
 
 
 def test_data_without_a_density_have_no_limit() -> None:
-    assert best_on(load_bundle(datasets.parse("iris"), 0), "test", 0) is None
+    assert best_on(load_bundle(datasets.parse("iris"), 0).test, 3) is None
 
 
 class Plugin:
@@ -129,6 +130,6 @@ def test_a_source_of_ones_own_may_supply_one(monkeypatch: pytest.MonkeyPatch) ->
         return Dataset(inputs, labels, ClassMap(names=("low", "high")), "vector", ("x",), density=PAIR)
 
     monkeypatch.setattr(datasets, "build", lambda _, seed: pair(seed))
-    found = best_on(load_bundle(datasets.parse("moons"), 0), "test", 0)
+    found = best_on(load_bundle(datasets.parse("moons"), 0).test, 2)
     assert found is not None
     assert_covers(found, norm.cdf(1))

@@ -123,7 +123,9 @@ def test_borders_of_several_classes_are_drawn_once() -> None:
     classifier = stripes(4)
     bundle = classifier.bundle
     centres = [np.array([[(index + 0.5) / 4, 0.5]]) for index in range(4)]
-    vars(classifier)["bundle"] = dataclasses.replace(bundle, density=GaussianMixture(centres, 0.1))
+    vars(classifier)["bundle"] = dataclasses.replace(
+        bundle, train=dataclasses.replace(bundle.train, density=GaussianMixture(centres, 0.1))
+    )
     lines = dashed(boundary(classifier))
     places = [float(np.mean(path.vertices[:, 0])) for line in lines for path in line.get_paths() if len(path.vertices)]
     assert sorted(places) == pytest.approx([0.25, 0.5, 0.75], abs=0.01)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, CheckpointSource, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
-from clfkit.cli.terminal import between, calibrated, columns, complain, percent, say, telling
+from clfkit.cli.terminal import between, calibrated, columns, complain, percent, possible, say, telling
 from clfkit.errors import RunError, UsageError
 from clfkit.storage import without_nan
 
@@ -143,6 +143,8 @@ def _show(evaluation: Evaluation, source: str, seconds: float) -> None:
     classes, ends = evaluation.classes, evaluation.intervals.metrics
     told = telling(evaluation.metrics, len(classes)).items()
     say(columns([(name, value, between(ends.get(name))) for name, value in told], ("metric", "value", "95 % interval")))
+    if evaluation.best:
+        say(f"\n{possible(evaluation.best.as_json())}")
     say()
     if line := calibrated(evaluation.metrics, evaluation.calibration()):
         say(f"{line}\n")

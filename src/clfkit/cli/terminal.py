@@ -69,6 +69,13 @@ def calibrated(metrics: Mapping[str, float], calibration: Mapping[str, Any]) -> 
     return f"at temperature {calibration['temperature']:g}, fitted on valid: {changes}  (predict --calibrated)"
 
 
+def possible(best: Mapping[str, Any] | None) -> str:
+    """A line on the best possible accuracy, where it is known: `bayes` of evaluation/<split>.json; else nothing."""
+    if not best:
+        return ""
+    return f"the best possible accuracy on these data is {cell(best['accuracy'])} ({between(best['interval'])})"
+
+
 def telling(metrics: Mapping[str, float], classes: int) -> dict[str, float]:
     """The metrics that say something: with at most five classes, top5 is always 1; balanced ones have no tail."""
     silent = {"top5"} if classes <= 5 else set()

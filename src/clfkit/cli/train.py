@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
-from clfkit.cli.terminal import between, calibrated, columns, complain, say, telling
+from clfkit.cli.terminal import between, calibrated, columns, complain, possible, say, telling
 from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
 
 if TYPE_CHECKING:
@@ -251,6 +251,8 @@ def _summarise(run: RunDirectory) -> None:
     say()
     say(f"best epoch {status.get('best_epoch')} of {len(run.history())}; {in_words(status.get('timing', {}))}")
     say(columns(rows, ["", *splits, f"95 % interval of {last}"]))
+    if line := possible(splits[last].get("bayes")):
+        say(f"\n{line}")
     if line := calibrated(splits[last]["metrics"], splits[last].get("calibration", {})):
         say(f"\n{last} {line}")
     if suspects := len(splits[last].get("label_errors", ())):

@@ -169,11 +169,15 @@ class DataSpec(_Stored):
 
 @dataclass(frozen=True)
 class Split:
-    """One part of the data: inputs (N, …), labels (N,) as class indices, and ids that stay the same forever."""
+    """One part of the data: inputs (N, …), labels (N,) as class indices, and ids that stay the same forever.
+
+    density: what the samples were drawn from, class by class as the labels are, where that is known.
+    """
 
     inputs: Inputs
     labels: IndexArray
     ids: Ids
+    density: Density | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -207,16 +211,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DataBundle:
-    """The three splits and their specification. `fingerprint` changes when any sample or the split does.
-
-    density: what the samples were drawn from, classes in the order of the spec, where that is known.
-    """
+    """The three splits and their specification. `fingerprint` changes when any sample or the split does."""
 
     spec: DataSpec
     train: Split
     valid: Split
     test: Split
-    density: Density | None = None
 
     def part(self, name: Part) -> Split:
         """The split of that name. Raises DataError when it is empty."""

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit import rng
-from clfkit.data.bundle import DataBundle, Density, Part
+from clfkit.data.bundle import Density, Split
 from clfkit.errors import DataError
 
 TOLERANCE = 0.001  # half of a 95 % interval that is narrow enough
 BATCH = 8192
 MOST_BATCHES = 32  # enough for any two classes; of many classes the interval may stay a little wider
+SEED = 0  # the same for every run, so that two runs on the same data have the same limit
 NORMAL_95 = 1.959964  # deviations to either side
 
 
@@ -30,21 +31,20 @@ class BestAccuracy:
         return {"accuracy": self.accuracy, "interval": list(self.interval)}
 
 
-def best_on(bundle: DataBundle, part: Part, seed: int) -> BestAccuracy | None:
-    """The best possible accuracy on a split, given the shares of the classes in it; None without a density.
+def best_on(split: Split, classes: int) -> BestAccuracy | None:
+    """The best possible accuracy on samples like those of a split, in its class shares; None without a density.
 
     It holds for fresh samples. On those of the split itself chance may carry a model beyond it, and memory will on
     train. Raises DataError when the density is not one.
     """
-    if bundle.density is None:
+    if split.density is None:
         return None
-    return best_accuracy(bundle.density, class_shares(bundle, part), seed)
+    return best_accuracy(split.density, class_shares(split, classes), SEED)
 
 
-def class_shares(bundle: DataBundle, part: Part) -> npt.NDArray[np.float64]:
-    """(K,) share of each class in a split. Raises DataError when it is empty."""
-    split = bundle.part(part)
-    shares: npt.NDArray[np.float64] = split.counts(len(bundle.spec.classes)) / len(split)
+def class_shares(split: Split, classes: int) -> npt.NDArray[np.float64]:
+    """(K,) share of each class in a split that is not empty."""
+    shares: npt.NDArray[np.float64] = split.counts(classes) / len(split)
     return shares
 
 

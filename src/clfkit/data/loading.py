@@ -37,8 +37,9 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
     else:
         inputs, spec = match_dataset(dataset, fitted), fitted.model_copy(update={"classes": dataset.classes})
     ids = np.arange(len(dataset.labels)) if dataset.ids is None else dataset.ids
-    splits = {part: Split(_take(inputs, at), dataset.labels[at], ids[at]) for part, at in parts.items()}
-    return DataBundle(spec, splits["train"], splits["valid"], splits["test"], _density(dataset, spec))
+    density = _density(dataset, spec)
+    splits = {part: Split(_take(inputs, at), dataset.labels[at], ids[at], density) for part, at in parts.items()}
+    return DataBundle(spec, splits["train"], splits["valid"], splits["test"])
 
 
 def _density(dataset: Dataset, spec: DataSpec) -> Density | None:

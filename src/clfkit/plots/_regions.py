@@ -76,10 +76,10 @@ def optimal_regions(bundle: DataBundle, plane: Plane, window: Window, resolution
 
     The margin is NaN where no class ever is.
     """
-    density, count = bundle.density, len(bundle.spec.classes)
+    density, count = bundle.train.density, len(bundle.spec.classes)
     if density is None or bundle.spec.features != 2 or count > LINED_CLASSES:
         return None
-    shares = class_shares(bundle, "train")
+    shares = class_shares(bundle.train, count)
     return _regions(lambda samples: posterior(density, samples, shares), count, plane, window, resolution)
 
 

@@ -14,7 +14,7 @@ from scipy.special import i0e
 from scipy.stats import chi2
 
 from clfkit.components import datasets
-from clfkit.data.bundle import DataBundle, Dataset, Density
+from clfkit.data.bundle import Dataset, Density, Split
 from clfkit.data.limits import posterior
 from clfkit.data.loading import load_bundle
 
@@ -39,7 +39,7 @@ def made(options: dict[str, Any], seed: int = 3) -> Dataset:
     return found
 
 
-def density_of(data: Dataset | DataBundle) -> Density:
+def density_of(data: Dataset | Split) -> Density:
     assert data.density is not None
     return data.density
 
@@ -189,15 +189,16 @@ def test_a_bundle_keeps_the_density_and_its_fingerprint() -> None:
     first = load_bundle(data, 0)
     again = load_bundle(data, 0, first.spec)
     places = np.random.default_rng(0).normal(size=(10, 2))
-    assert np.array_equal(density_of(first).log_density(places), density_of(again).log_density(places))
-    assert dataclasses.replace(first, density=None).fingerprint == first.fingerprint
+    assert np.array_equal(density_of(first.test).log_density(places), density_of(again.test).log_density(places))
+    without = dataclasses.replace(first, test=dataclasses.replace(first.test, density=None))
+    assert without.fingerprint == first.fingerprint
 
 
 def test_features_in_another_order_have_no_density() -> None:
     data = datasets.parse("moons")
     spec = load_bundle(data, 0).spec.model_copy(update={"feature_names": ("y", "x")})
-    assert load_bundle(data, 0, spec).density is None
+    assert load_bundle(data, 0, spec).test.density is None
 
 
 def test_measured_data_have_no_density() -> None:
-    assert load_bundle(datasets.parse("iris"), 0).density is None
+    assert load_bundle(datasets.parse("iris"), 0).test.density is None
