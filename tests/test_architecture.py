@@ -15,7 +15,7 @@ PACKAGE = Path(clfkit.__file__).parent
 # The same table stands in docs/architecture.md. A name stands for a module or for a whole folder; the longest one
 # that fits counts. A module imports from lower floors, or from its own folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "vision", "wording", "interruption", "reporting", "world"),
+    ("errors", "rng", "vision", "wording", "interruption", "reporting", "world", "pages"),
     ("options", "plugins", "storage"),
     ("document", "signature"),
     ("registry",),

@@ -121,6 +121,8 @@ class ExperimentConfig(Options):
                 yield ("plots", index), str(error)
             else:
                 yield from self._misfit(("plots", index), entry)
+                if entry.snapshots and self.train.snapshots is None:
+                    yield ("plots", index), f"{name!r} shows snapshots, and train.snapshots is not set"
 
     def _misfit_engine(self) -> Iterator[tuple[KeyPath, str]]:
         """What the engine cannot build, and options that it does not take."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -24,7 +25,7 @@ from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
 from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
-from clfkit.plots import NothingToDraw, draw_all, suitable
+from clfkit.plots import NothingToDraw, TakesLong, draw_all, suitable
 from clfkit.preparation import about_classes, memory_errors, read_data
 from clfkit.reporting import Audience, heard_by
 from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, same_moments
@@ -35,6 +36,10 @@ from clfkit.world import World
 
 SHARING = ("torch", "auto")
 """Engines that take their share of a batch; `auto` takes torch where there are several processes."""
+
+
+PATIENCE = 10.0
+"""Seconds that an animation which nobody has asked for may take."""
 
 
 class Listener(Observer, Audience, Protocol):
@@ -242,8 +247,9 @@ class _Session:
         names: Sequence[str] = suitable(classifier) if self.config.plots == "auto" else self.config.plots
         if names:
             self.listener.say(f"drawing {', '.join(names)}")
-        for name, result in draw_all(classifier, names):
-            if isinstance(result, NothingToDraw) and self.config.plots != "auto":
+        asked = self.config.plots != "auto"
+        for name, result in draw_all(classifier, names, math.inf if asked else PATIENCE):
+            if isinstance(result, TakesLong) or (isinstance(result, NothingToDraw) and asked):
                 self.listener.say(f"no figure {name!r}: {result}")
 
     def _announce(self) -> None:

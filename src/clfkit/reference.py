@@ -49,6 +49,7 @@ def describe_entry(registry: Registry[Any], entry: Entry[Any]) -> str:
     lines = [f"{registry.kind} {entry.name}", "", entry.doc]
     needs = [f"{entry.inputs} data"] if entry.inputs else []
     needs += [f"{entry.classes} classes"] if isinstance(entry.classes, int) else []
+    needs += ["train.snapshots"] if entry.snapshots else []
     if needs:
         lines += ["", f"{'Makes' if registry.kind == 'dataset' else 'Needs'}: {', '.join(needs)}."]
     if registry.kind in ENGINE_BOUND:

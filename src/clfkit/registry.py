@@ -54,6 +54,7 @@ class Entry(Generic[S]):
     engine: str | None  # the engine that the function builds for; None: any
     accepts: Mapping[str, tuple[Any, ...]]  # the values that options elsewhere may have beside this component
     lower_is_better: bool  # of a metric
+    snapshots: bool  # of a plot: it shows what `train.snapshots` keeps
 
     @property
     def doc(self) -> str:
@@ -105,13 +106,15 @@ class Registry(Generic[S]):
         engine: str | None = "torch",
         accepts: Mapping[str, tuple[Any, ...]] = MappingProxyType({}),
         lower_is_better: bool = False,
+        snapshots: bool = False,
     ) -> Callable[[F], F]:
         """Decorator that adds a function under `name`; its keyword-only parameters become its options.
 
         inputs and classes say what a dataset makes, or what any other component needs. engine: the one that a model,
         loss or optimizer is built for, None for any; of an engine, the one whose components it takes. accepts:
         `{"train.device": ("auto", "cpu")}` where options of the experiment must have one of these values beside this
-        component. lower_is_better: of a metric, for whatever looks for the best epoch.
+        component. lower_is_better: of a metric, for whatever looks for the best epoch. snapshots: of a plot that shows
+        what `train.snapshots` keeps.
         Raises ValueError for a name that is taken, TypeError for options that are missing or have no type.
         """
 
@@ -120,7 +123,9 @@ class Registry(Generic[S]):
                 taken = self._entries[name].function.__module__
                 raise ValueError(f"{self.kind} {name!r} is registered twice: in {taken} and {function.__module__}")
             model, own = options_of(function, name, self)
-            self._entries[name] = Entry(name, function, model, own, inputs, classes, engine, accepts, lower_is_better)
+            self._entries[name] = Entry(
+                name, function, model, own, inputs, classes, engine, accepts, lower_is_better, snapshots
+            )
             return function
 
         return add

@@ -90,7 +90,7 @@ def test_preview_takes_a_yaml_file_with_options_of_both(cli, tmp_path: Path, mon
     [
         (("curves",), 2, "plot 'curves' needs a run: clfkit plot curves RUN"),
         (("optimizers",), 2, "comparison 'optimizers' needs a run"),
-        (("nonsense", "latest"), 2, "plots of one run: boundary, "),
+        (("nonsense", "latest"), 2, "plots of one run: animation, boundary, "),
         (("nonsense", "latest"), 2, "comparisons of several: optimizers"),
         (("nonsense", "latest"), 2, "previews of a YAML file: augmentations"),
         (("augmentations",), 2, "preview 'augmentations' draws one experiment: clfkit plot augmentations CONFIG"),

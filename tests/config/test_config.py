@@ -92,7 +92,7 @@ def test_parts_that_do_not_fit_each_other() -> None:
     assert faults(
         data={"name": "blobs", "classes": 3, "split": split},
         model="cnn",
-        plots=["samples"],
+        plots=["samples", "animation"],
         train={
             "loss": "bce_with_logits",
             "early_stopping": {},
@@ -104,6 +104,7 @@ def test_parts_that_do_not_fit_each_other() -> None:
         "model: 'cnn' needs image data; 'blobs' has vector data",
         "train.loss: 'bce_with_logits' needs 2 classes; 'blobs' has 3",
         "plots.0: 'samples' needs image data; 'blobs' has vector data",
+        "plots.1: 'animation' shows snapshots, and train.snapshots is not set",
         "train.early_stopping: needs a valid split, but data.split.valid is 0",
         "train.schedule: needs a valid split, but data.split.valid is 0",
         "train.accumulate: must be at most batch_size (4), not 5",
@@ -115,6 +116,7 @@ def test_parts_that_fit_each_other() -> None:
         {"data": {"name": "blobs", "classes": 2}, "train": {"loss": "bce_with_logits"}},
         {"data": "moons", "train": {"loss": "bce_with_logits"}},
         {"data": "digits", "model": "cnn", "plots": ["samples"]},
+        {"train": {"snapshots": {"every": 2}}, "plots": ["animation"]},
         {"data": "digits", "model": "mlp"},
         {"data": {"name": "blobs", "split": {"valid": 0, "test": 0}}},
         {"data": {"name": "blobs", "split": {"valid": 500, "test": 0.9}}},

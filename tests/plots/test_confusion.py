@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from clfkit.classifier import Classifier
 from clfkit.components import plots
 from clfkit.plots import NothingToDraw, draw, save
-from clfkit.plots.confusion import MERGED_ROWS
+from clfkit.plots._matrix import MERGED_ROWS
 
 
 def confusion(classifier: Classifier, **options: Any) -> Figure:

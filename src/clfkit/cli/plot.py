@@ -15,8 +15,7 @@ from clfkit.errors import UnknownName, UsageError
 from clfkit.wording import closest, meant, shown
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from clfkit.plots import Drawing
     from clfkit.registry import Component, Registry
 
 PlotFile = Annotated[
@@ -24,7 +23,8 @@ PlotFile = Annotated[
     typer.Option(
         "--out",
         metavar="FILE",
-        help="Where to write (.png, .svg, .pdf); by default the run's plots folder, else this folder.",
+        help="Where to write (.png, .svg, .pdf; an animation .gif, .html); by default the run's plots folder, else "
+        "this folder.",
     ),
 ]
 Root = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")]
@@ -138,17 +138,18 @@ def _component(registry: Registry[Any], name: str, options: Mapping[str, Any]) -
 
 def _draw(component: Component[Any], source: str, out: Path | None, root: Path) -> None:
     from clfkit.classifier import load
-    from clfkit.plots import FORMATS, draw
+    from clfkit.plots import draw, formats
 
     classifier = load(source, root)
-    figure = draw(component, classifier)
+    drawing = draw(component, classifier)
+    suffixes = formats(drawing)
     if out is not None:
         paths = [out]
     elif classifier.run is not None:
-        paths = [classifier.run.plot_path(component.name, suffix) for suffix in FORMATS]
+        paths = [classifier.run.plot_path(component.name, suffix) for suffix in suffixes]
     else:
-        paths = [Path(f"{component.name}.png")]
-    _write(figure, paths)
+        paths = [Path(f"{component.name}.{suffixes[0]}")]
+    _write(drawing, paths)
 
 
 def _draw_comparison(component: Component[Any], sources: Sequence[str], out: Path | None, root: Path) -> None:
@@ -184,8 +185,8 @@ def _draw_preview(name: str, sources: Sequence[str], out: Path | None, options: 
     _write(figure, [out] if out else [Path(f"{name}.{suffix}") for suffix in FORMATS])
 
 
-def _write(figure: Figure, paths: Sequence[Path]) -> None:
+def _write(drawing: Drawing, paths: Sequence[Path]) -> None:
     from clfkit.plots import save
 
     for path in paths:
-        say(str(save(figure, path)))
+        say(str(save(drawing, path)))

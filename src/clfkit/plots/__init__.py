@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,30 +11,44 @@ from clfkit.classifier import Classifier
 from clfkit.components import NoOptions, plots
 from clfkit.errors import ClfkitError
 from clfkit.registry import Component, Registry
+from clfkit.storage import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from clfkit.plots.frames import Animation
+
+    Drawing = Figure | Animation
+
 FORMATS = ("png", "svg")
+"""What figures are kept as."""
+MOVING_FORMATS = ("gif", "html")
+"""What animations are kept as."""
 
 
 class NothingToDraw(ClfkitError):
     """What a figure would show is not there: no history, no valid split, the wrong kind of data."""
 
 
+class TakesLong(NothingToDraw):
+    """An animation that would hold up the end of a run."""
+
+
 def suitable(classifier: Classifier) -> list[str]:
-    """The plots that fit the classifier's kind of data."""
-    return [name for name in plots.names() if plots.entry(name).inputs in (None, classifier.spec.inputs)]
+    """The plots that fit the classifier's kind of data, and those of snapshots where there are some."""
+    kept = classifier.run is not None and bool(classifier.run.snapshots.by_epoch())
+    entries = map(plots.entry, plots.names())
+    return [e.name for e in entries if e.inputs in (None, classifier.spec.inputs) and (kept or not e.snapshots)]
 
 
-def draw(component: Component[NoOptions], classifier: Classifier) -> Figure:
+def draw(component: Component[NoOptions], classifier: Classifier) -> Drawing:
     """The figure of that name. Raises NothingToDraw, DataError."""
     check_inputs(plots, component, [classifier])
     from clfkit.plots.style import styled
 
     with styled():
-        figure: Figure = plots.build(component, classifier)
-    return figure
+        drawing: Drawing = plots.build(component, classifier)
+    return drawing
 
 
 def check_inputs(
@@ -48,8 +63,33 @@ def check_inputs(
             )
 
 
-def save(figure: Figure, path: Path) -> Path:
+def formats(drawing: Drawing) -> tuple[str, ...]:
+    """The suffixes of the files that are kept of a figure."""
+    from clfkit.plots.frames import Animation
+
+    return MOVING_FORMATS if isinstance(drawing, Animation) else FORMATS
+
+
+def save(drawing: Drawing, path: Path) -> Path:
     """Write a figure in the format of the path's suffix. Raises ClfkitError when that is not possible."""
+    from clfkit.plots.frames import Animation
+
+    if isinstance(drawing, Animation):
+        _save_moving(drawing, path)
+    else:
+        _save_still(drawing, path)
+    return path
+
+
+def _save_moving(animation: Animation, path: Path) -> None:
+    from clfkit.plots.slider import page
+
+    if path.suffix not in (".gif", ".html"):
+        raise ClfkitError(f"cannot write {path}: an animation is a .gif or a .html file")
+    write_atomically(path, animation.gif() if path.suffix == ".gif" else page(animation).encode())
+
+
+def _save_still(figure: Figure, path: Path) -> None:
     from clfkit.plots.style import arranged, styled
 
     extra: dict[str, Any] = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
@@ -58,16 +98,25 @@ def save(figure: Figure, path: Path) -> Path:
             figure.savefig(path, **extra)
     except (OSError, ValueError) as error:
         raise ClfkitError(f"cannot write {path}: {error}") from None
-    return path
 
 
-def draw_all(classifier: Classifier, names: Iterable[str]) -> Iterator[tuple[str, list[Path] | NothingToDraw]]:
-    """Draw each plot into the run's folder, as PNG and SVG; a plot with nothing to show gives the reason."""
-    assert classifier.run is not None, "figures are kept with a run"
+def draw_all(
+    classifier: Classifier, names: Iterable[str], patience: float = math.inf
+) -> Iterator[tuple[str, list[Path] | NothingToDraw]]:
+    """Draw each plot into the run's folder; a plot with nothing to show gives the reason.
+
+    patience: seconds that an animation may take.
+    """
+    from clfkit.plots.frames import Animation
+
+    run = classifier.run
+    assert run is not None, "figures are kept with a run"
     for name in names:
         try:
-            figure = draw(plots.parse(name), classifier)
+            drawing = draw(plots.parse(name), classifier)
+            if isinstance(drawing, Animation) and (seconds := drawing.remaining()) > patience:
+                raise TakesLong(f"it would take {seconds:.0f} seconds: clfkit plot {name} {run.path}")
         except NothingToDraw as reason:
             yield name, reason
             continue
-        yield name, [save(figure, classifier.run.plot_path(name, suffix)) for suffix in FORMATS]
+        yield name, [save(drawing, run.plot_path(name, suffix)) for suffix in formats(drawing)]
