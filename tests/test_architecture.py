@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("train_options", "history"),
     ("config", "engines.base"),
     ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations", "mixings"),
-    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes"),
+    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes", "baselines"),
     ("run", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching"),
     ("plots", "memory", "timing", "preparation", "exporting"),

@@ -100,6 +100,7 @@ schedules: Registry[ScheduleOptions] = Registry("schedule", "clfkit.schedules", 
 augmentations: Registry[NoOptions] = Registry("augmentation", "clfkit.augmentations", NoOptions)
 mixings: Registry[NoOptions] = Registry("mixing", "clfkit.mixings", NoOptions)
 metrics: Registry[NoOptions] = Registry("metric", "clfkit.metrics", NoOptions)
+baselines: Registry[NoOptions] = Registry("baseline", "clfkit.baselines", NoOptions)
 plots: Registry[NoOptions] = Registry("plot", "clfkit.plots", NoOptions)
 comparisons: Registry[NoOptions] = Registry("comparison", "clfkit.plots.comparisons", NoOptions)
 previews: Registry[NoOptions] = Registry("preview", "clfkit.plots.previews", NoOptions)
@@ -115,6 +116,7 @@ ALL: Mapping[str, Registry[Any]] = {
     "augmentations": augmentations,
     "mixings": mixings,
     "metrics": metrics,
+    "baselines": baselines,
     "plots": plots,
     "comparisons": comparisons,
     "previews": previews,

@@ -36,7 +36,7 @@ def _folder_name(name: str) -> str:
 
 SNAPSHOT_OPTIONS = ("train.snapshots", "train.snapshots.every", "train.snapshots.last")
 STORAGE_OPTIONS = ("data.root", "data.download", "data.memory", "data.cache", "data.cache_limit", "train.workers")
-FREE_OPTIONS = (*STORAGE_OPTIONS, "train.log_every", *SNAPSHOT_OPTIONS)
+FREE_OPTIONS = (*STORAGE_OPTIONS, "train.log_every", "baselines", *SNAPSHOT_OPTIONS)
 """Options that no result depends on: what is printed or kept, and where samples are and when they are read.
 
 Their fingerprint tells which samples they are. A decoder is none of these: each makes slightly other pixels.
@@ -60,6 +60,9 @@ class ExperimentConfig(Options):
     data: Annotated[Component[DataOptions], components.datasets] = Field(description="the samples")
     model: Annotated[Component[NoOptions], components.models] = Field(description="the network")
     train: TrainOptions = Field(default_factory=TrainOptions, description="how the model is trained")
+    baselines: Annotated[Literal["auto"] | tuple[str, ...], one_of("'auto' or a list of baselines")] = Field(
+        "auto", description="what the model is compared with at the end: `auto` for all, or a list of names"
+    )
     plots: Annotated[Literal["auto"] | tuple[str, ...], one_of("'auto' or a list of plots")] = Field(
         "auto", description="figures drawn at the end: `auto` for all that suit the data, or a list of names"
     )
@@ -114,15 +117,17 @@ class ExperimentConfig(Options):
             yield from self._misfit(("train", "augment", index), components.augmentations.entry(chosen.name))
         if self.train.mix:
             yield from self._misfit(("train", "mix"), components.mixings.entry(self.train.mix.name))
-        for index, name in enumerate(() if self.plots == "auto" else self.plots):
-            try:
-                entry = components.plots.entry(name)
-            except UnknownName as error:
-                yield ("plots", index), str(error)
-            else:
-                yield from self._misfit(("plots", index), entry)
-                if entry.snapshots and self.train.snapshots is None:
-                    yield ("plots", index), f"{name!r} shows snapshots, and train.snapshots is not set"
+        for key, registry in (("plots", components.plots), ("baselines", components.baselines)):
+            names = getattr(self, key)
+            for index, name in enumerate(() if names == "auto" else names):
+                try:
+                    entry = registry.entry(name)
+                except UnknownName as error:
+                    yield (key, index), str(error)
+                else:
+                    yield from self._misfit((key, index), entry)
+                    if entry.snapshots and self.train.snapshots is None:
+                        yield (key, index), f"{name!r} shows snapshots, and train.snapshots is not set"
 
     def _misfit_engine(self) -> Iterator[tuple[KeyPath, str]]:
         """What the engine cannot build, and options that it does not take."""

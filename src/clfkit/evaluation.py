@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,7 +33,7 @@ SORTED_AT_ONCE = 10_000_000  # probabilities
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model is worth on one split."""
+    """What a model is worth on one split. baselines: {name: {metric: value}} of `clfkit.baselines`."""
 
     split: str
     samples: int
@@ -43,6 +43,7 @@ class Evaluation:
     ids: Ids
     temperature: float | None = None
     best: BestAccuracy | None = None  # what is possible, where that is known
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def classes(self) -> dict[str, dict[str, Any]]:
@@ -68,6 +69,7 @@ class Evaluation:
             "intervals": self.intervals.metrics,
             "resamples": self.intervals.resamples,
             **({"bayes": self.best.as_json()} if self.best else {}),
+            "baselines": self.baselines,
             "calibration": self.calibration(),
             "confused": [asdict(pair) for pair in self.confused],
             "label_errors": [asdict(suspect) for suspect in self.label_errors],

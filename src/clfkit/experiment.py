@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from clfkit.baselines import compare
 from clfkit.batch_size import prepared
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
@@ -229,7 +230,11 @@ class _Session:
         assert best is not None, "training ran for at least one epoch"
         self.engine.load_state(best)
         self.run.discard_results()
-        results = evaluate_held_out(self.engine, self.bundle, self.memory.class_counts)
+        *others, last = evaluate_held_out(self.engine, self.bundle, self.memory.class_counts)
+        if not self.world.rank:
+            names = None if self.config.baselines == "auto" else self.config.baselines
+            last = dataclasses.replace(last, baselines=compare(self.bundle, getattr(self.bundle, last.split), names))
+        results = [*others, last]
         for evaluation in results:
             save_evaluation(self.run, evaluation)
         if not self.world.rank and (temperature := results[0].temperature) is not None:

@@ -196,3 +196,19 @@ def test_a_run_stopped_at_its_figures_says_how_to_draw_them(
     assert done.err.splitlines()[-1] == f"  clfkit plot NAME {tmp_path / 'out' / 'tiny' / 'a'}"
     assert "the run is finished but for figures" in done.err
     assert "finished" in cli("runs", "--out", tmp_path / "out").out
+
+
+def test_a_run_is_compared_with_baselines(cli, blobs: Path, tmp_path: Path) -> None:
+    done = cli("train", blobs, "--out", tmp_path, "--run-id", "a", "--set", "baselines=[majority]")
+    run = tmp_path / "tiny/a"
+    kept = json.loads((run / "evaluation/test.json").read_text())["baselines"]
+    assert list(kept) == ["majority"]
+    assert ["majority", f"{kept['majority']['accuracy']:.4f}"] in [line.split()[:2] for line in done.out.splitlines()]
+    assert "majority" in cli("eval", "--checkpoint", run).out
+    assert json.loads((run / "evaluation/test.json").read_text())["baselines"] == kept
+
+
+def test_an_unknown_baseline_is_refused_before_anything_is_read(cli, blobs: Path) -> None:
+    done = cli("train", blobs, "--set", "baselines=[majorty]")
+    assert done.code == 2
+    assert "baselines.0" in done.err and "did you mean 'majority'" in done.err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clfkit.cli.arguments import AsJson, CheckpointSource, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
-from clfkit.cli.terminal import between, calibrated, columns, complain, percent, possible, say, telling
+from clfkit.cli.terminal import between, calibrated, columns, compared, complain, percent, possible, say, telling
 from clfkit.errors import RunError, UsageError
 from clfkit.storage import without_nan
 
@@ -71,7 +72,7 @@ def evaluate(
         }
         typer.echo(json.dumps(shown))
     elif not quiet:
-        _show(evaluation, source, seconds)
+        _show(evaluation, classifier.config.model.name, source, seconds)
     if tta is not None:
         if not quiet:
             complain(f"note: averaged over {tta} views of each sample; not kept as the run's own result")
@@ -107,7 +108,9 @@ def _own_data(classifier: Classifier, split: Part, clock: Stopwatch, tta: int | 
             "warning: the data or its split is not what the model was trained with; "
             "samples scored here may have been trained on"
         )
-    return _evaluate(classifier, part, split, clock, tta)
+    evaluation = _evaluate(classifier, part, split, clock, tta)
+    stored = classifier.run.evaluation(split) if classifier.run and classifier.publishes else None
+    return replace(evaluation, baselines=(stored or {}).get("baselines", {}))  # of the same samples, as nothing changed
 
 
 def _publish(classifier: Classifier, evaluation: Evaluation) -> None:
@@ -137,7 +140,7 @@ def _other_data(
     return _evaluate(classifier.with_overrides(overrides), samples, "all", clock, tta)
 
 
-def _show(evaluation: Evaluation, source: str, seconds: float) -> None:
+def _show(evaluation: Evaluation, model: str, source: str, seconds: float) -> None:
     say(f"{source} on {evaluation.split}: {evaluation.samples:,} samples in {seconds:.2f} s")
     say()
     classes, ends = evaluation.classes, evaluation.intervals.metrics
@@ -146,6 +149,8 @@ def _show(evaluation: Evaluation, source: str, seconds: float) -> None:
     if evaluation.best:
         say(f"\n{possible(evaluation.best.as_json())}")
     say()
+    if table := compared(model, evaluation.metrics, evaluation.baselines):
+        say(f"{table}\n")
     if line := calibrated(evaluation.metrics, evaluation.calibration()):
         say(f"{line}\n")
     if len(classes) > CLASSES_SHOWN:

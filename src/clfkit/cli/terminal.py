@@ -76,6 +76,16 @@ def possible(best: Mapping[str, Any] | None) -> str:
     return f"the best possible accuracy on these data is {cell(best['accuracy'])} ({between(best['interval'])})"
 
 
+def compared(model: str, metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> str:
+    """A table of the model and the baselines, the best first by accuracy; empty without baselines."""
+    if not baselines:
+        return ""
+    shown = list(next(iter(baselines.values())))
+    rows = [(model, metrics), *baselines.items()]
+    rows.sort(key=lambda row: -row[1]["accuracy"])
+    return columns([(name, *(values.get(metric) for metric in shown)) for name, values in rows], ("", *shown))
+
+
 def telling(metrics: Mapping[str, float], classes: int) -> dict[str, float]:
     """The metrics that say something: with at most five classes, top5 is always 1; balanced ones have no tail."""
     silent = {"top5"} if classes <= 5 else set()

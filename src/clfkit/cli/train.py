@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
-from clfkit.cli.terminal import between, calibrated, columns, complain, possible, say, telling
+from clfkit.cli.terminal import between, calibrated, columns, compared, complain, possible, say, telling
 from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
 
 if TYPE_CHECKING:
@@ -253,6 +253,8 @@ def _summarise(run: RunDirectory) -> None:
     say(columns(rows, ["", *splits, f"95 % interval of {last}"]))
     if line := possible(splits[last].get("bayes")):
         say(f"\n{line}")
+    if table := compared(run.config().model.name, splits[last]["metrics"], splits[last].get("baselines", {})):
+        say(f"\ncompared on {last}\n{table}")
     if line := calibrated(splits[last]["metrics"], splits[last].get("calibration", {})):
         say(f"\n{last} {line}")
     if suspects := len(splits[last].get("label_errors", ())):
