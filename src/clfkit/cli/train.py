@@ -258,7 +258,8 @@ def _summarise(run: RunDirectory) -> None:
     if line := calibrated(splits[last]["metrics"], splits[last].get("calibration", {})):
         say(f"\n{last} {line}")
     if suspects := len(splits[last].get("label_errors", ())):
-        say(f"\n{suspects} labels of {last} may be wrong: clfkit eval --checkpoint {shlex.quote(str(run.path))}")
+        labels = "1 label" if suspects == 1 else f"{suspects} labels"
+        say(f"\n{labels} of {last} may be wrong: clfkit eval --checkpoint {shlex.quote(str(run.path))}")
     say()
     written = {what: str(path) for what, path in run.written().items()}
     if "plots" in written:
