@@ -106,6 +106,20 @@ def test_custom_head_takes_images_of_any_size_with_maps_of_no_fewer_pixels_than_
             build("custom_head", spec, pooling=pooling, cells=cells, **options)
 
 
+@pytest.mark.parametrize(("neck", "kind"), [("batch", nn.BatchNorm1d), ("layer", nn.LayerNorm)])
+def test_the_neck_normalises_pooled_features_before_dropout_and_head(neck: str, kind: type[nn.Module]) -> None:
+    spec = make_spec(1, 16, 16)
+    options = {"backbone": {"name": "conv", "channels": (2, 3)}, "cells": 2, "dropout": 0.1}
+    model = build("custom_head", spec, neck=neck, **options)
+    assert [type(layer) for layer in model.head[1:]] == [nn.Flatten, kind, nn.Dropout, nn.Linear]
+    check(model, spec)
+    features = model.train().head[:3](model.backbone(torch.rand(64, 1, 16, 16)))
+    axis = 0 if neck == "batch" else 1
+    np.testing.assert_allclose(features.mean(axis).detach().numpy(), 0, atol=1e-5)
+    plain = build("custom_head", spec, **options)
+    assert [type(layer) for layer in plain.head[1:]] == [nn.Flatten, nn.Dropout, nn.Linear]
+
+
 @pytest.mark.parametrize("kind", ["conv", "resnet18", "mobilenet_v3_small"])
 def test_frozen_backbone_stays_as_it_was(kind: str) -> None:
     """Weights and batch-norm statistics alike; the head learns."""

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from clfkit.components import NoOptions, backbones, models
 from clfkit.data.bundle import DataSpec
 from clfkit.errors import ModelError
-from clfkit.models.dense import HIDDEN, dense_layers
+from clfkit.models.dense import HIDDEN, dense_layers, norm_layers
 from clfkit.models.fine_tuning import layer_factors
 from clfkit.models.heads import Pooling, cosine_classifier, pooling_layer
 from clfkit.models.modules import as_modules
@@ -54,13 +54,14 @@ def custom_head(
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0), LEARNS] = 1.0,
     pooling: Pooling = "average",
     cells: Annotated[int, Field(ge=1, le=16)] = 1,
+    neck: Norm = "none",
     hidden: tuple[PositiveInt, ...] = (),
     activation: Annotated[Activation, HIDDEN] = "relu",
     dropout: Fraction = 0.2,
     norm: Annotated[Norm, HIDDEN] = "none",
     head: Literal["linear", "cosine"] = "linear",
 ) -> nn.Module:
-    """A named backbone and a dense head: pool → dropout → hidden layers → logits.
+    """A named backbone and a dense head: pool → neck → dropout → hidden layers → logits.
 
     Images (N, C, H, W) → feature maps (N, F, h, w) → pooled (N, F · cells²) → logits (N, outputs).
 
@@ -73,6 +74,8 @@ def custom_head(
             square.
         pooling: how each feature map becomes one number; gem is the generalised mean with a learnable power, between
             average and maximum, for maps that are not negative.
+        neck: normalisation of the pooled features. batch lets a network learn sooner where classes are many (BNNeck of
+            Luo et al., "Bag of tricks and a strong baseline for deep person re-identification", 2019).
         hidden: widths of the head's hidden layers.
         cells: parts along each side of a feature map that are pooled by themselves. 1 forgets where in the image a
             feature was seen, which suits photos; more tell characters apart that have the same strokes.
@@ -97,7 +100,9 @@ def custom_head(
             super().__init__()
             self.frozen = freeze
             self.backbone = trunk.requires_grad_(not freeze or unfreeze_at is not None)
-            self.head = nn.Sequential(pooling_layer(pooling, cells), nn.Flatten(), nn.Dropout(dropout), *layers)
+            before = as_modules(norm_layers(pooled, neck))
+            pool = pooling_layer(pooling, cells)
+            self.head = nn.Sequential(pool, nn.Flatten(), *before, nn.Dropout(dropout), *layers)
 
         def train(self, mode: bool = True) -> CustomHead:
             super().train(mode)

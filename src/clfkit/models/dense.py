@@ -17,13 +17,18 @@ def dense_layers(
     """Dense → norm → activation → dropout for each hidden width, then one dense layer to the outputs."""
     layers: list[Layer] = []
     for width in hidden:
-        layers.append(Dense(inputs, width))
-        if norm == "batch":
-            layers.append(BatchNorm(width))
-        elif norm == "layer":
-            layers.append(LayerNorm(width))
-        layers.append(Activate(kind))
+        layers += [Dense(inputs, width), *norm_layers(width, norm), Activate(kind)]
         if dropout:
             layers.append(Dropout(dropout))
         inputs = width
     return (*layers, Dense(inputs, outputs))
+
+
+def norm_layers(width: int, norm: Norm) -> tuple[Layer, ...]:
+    """The layer of a norm for so many features; none for `none`."""
+    match norm:
+        case "batch":
+            return (BatchNorm(width),)
+        case "layer":
+            return (LayerNorm(width),)
+    return ()
