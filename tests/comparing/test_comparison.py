@@ -83,6 +83,15 @@ def test_best_of_several_is_tested_as_one_of_all_pairs(rivals: Path) -> None:
     assert f"for all 3 pairs, since {comparison.against.name} was picked by its result" in comparison.correction
 
 
+def test_many_verdicts_are_a_line_each(rivals: Path, tmp_path: Path) -> None:
+    few = compared(rivals / "one", rivals / "two")
+    assert few.findings[:2] == [few.verdicts[0].sentence, f"  {few.verdicts[0].reason}"]
+    runs = [shutil.copytree(rivals / "two", tmp_path / f"r{number}") for number in range(6)]
+    many = compared(*runs)
+    assert many.findings[:5] == [verdict.sentence for verdict in many.verdicts]
+    assert many.findings[5] == f"({many.correction})"
+
+
 def test_baseline_is_what_the_others_are_tested_against(rivals: Path) -> None:
     comparison = compared(rivals, baseline="one")
     assert [(verdict.first, verdict.second) for verdict in comparison.verdicts] == [("poor", "one"), ("two", "one")]
@@ -183,6 +192,7 @@ def test_run_without_evaluation_is_shown_with_what_it_has(pair: tuple[Path, Path
         f"two has no evaluation of test; run: clfkit eval --checkpoint {pair[1]} --split test"
     ]
     assert dict(comparison.metrics("test"))["accuracy"][1] is None
+    RunDirectory(pair[1]).save_evaluation("test", {"split": "test"})  # of something else
     with pytest.raises(RunError, match=r"two is the baseline and has no evaluation of test"):
         compared(*pair, baseline="two")
 

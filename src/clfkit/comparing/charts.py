@@ -21,7 +21,7 @@ POINTS = 500
 DECADES = 20
 """Ratio of the largest to the smallest loss from which its axis is logarithmic."""
 ROW, NAMES, BAR = 26, 190, 400  # of the chart of intervals: height of a row, widths of names and bars
-LONGEST_NAME = 28
+LONGEST_NAME = 24
 
 Values = npt.NDArray[np.float64]
 

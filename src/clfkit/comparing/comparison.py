@@ -21,6 +21,9 @@ Row = tuple[str, tuple[object, ...]]
 """What is compared, and its value for each run; None for what is not known."""
 
 
+FEW = 4  # verdicts that are told at length
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One run beside another on the same samples. adjusted: the p-value, corrected for `tests` of them."""
@@ -87,9 +90,15 @@ class Comparison:
 
     @property
     def findings(self) -> list[str]:
-        """The verdicts in plain words, below each what it rests on; then why runs were not tested."""
-        lines = [line for verdict in self.verdicts for line in (verdict.sentence, f"  {verdict.reason}")]
+        """The verdicts in plain words, below each of a few what it rests on; then why runs were not tested."""
+        reasons = [[] if self.many else [f"  {verdict.reason}"] for verdict in self.verdicts]
+        lines = [line for verdict, own in zip(self.verdicts, reasons, strict=True) for line in (verdict.sentence, *own)]
         return [*lines, *([f"({self.correction})"] if self.verdicts else []), *self.untested]
+
+    @property
+    def many(self) -> bool:
+        """Whether there are too many verdicts to give each of them room."""
+        return len(self.verdicts) > FEW
 
     @property
     def correction(self) -> str:

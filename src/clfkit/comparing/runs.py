@@ -46,8 +46,8 @@ class ComparedRun:
     @cached_property
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What evaluation/<split>.json holds, of every split that was evaluated."""
-        found = {part: self.directory.evaluation(part) for part in PARTS}
-        return {part: evaluation for part, evaluation in found.items() if evaluation is not None}
+        found = {part: self.directory.evaluation(part) or {} for part in PARTS}
+        return {part: evaluation for part, evaluation in found.items() if {"metrics", "classes"} <= evaluation.keys()}
 
     @cached_property
     def provenance(self) -> tuple[str, int] | None:
