@@ -165,10 +165,27 @@ def test_a_run_that_is_stopped_while_figures_are_drawn_is_finished(
         laboratory.run(laboratory.config("blobs", {"plots": ("curves",)}), None, "figures")
     run = RunDirectory(laboratory.out / "tiny" / "figures")
     assert run.status()["status"] == "finished"
-    monkeypatch.setattr("clfkit.experiment.evaluate", stop)
+    monkeypatch.setattr("clfkit.experiment.evaluate_held_out", stop)
     with pytest.raises(KeyboardInterrupt):
         laboratory.run(laboratory.config("blobs"), None, "scores")
     assert RunDirectory(laboratory.out / "tiny" / "scores").status()["status"] == "interrupted"
+
+
+def test_an_animation_is_drawn_at_the_end_unless_nobody_asked_and_it_takes_long(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    listener = Quiet()
+    monkeypatch.setattr(listener, "say", said.append)
+    monkeypatch.setattr("clfkit.experiment.PATIENCE", 0.0)
+    drawn = {}
+    for run_id, plots in (("auto", "auto"), ("asked", ("animation",))):
+        changes = {"train.snapshots": {}, "plots": plots}
+        drawn[run_id] = laboratory.run(laboratory.config("blobs", changes), listener, run_id)
+    assert "animation" not in drawn["auto"].plots() and "boundary" in drawn["auto"].plots()
+    (line,) = (line for line in said if line.startswith("no figure"))
+    assert line.endswith(f"seconds: clfkit plot animation {drawn['auto'].path}")
+    assert {path.name for path in (drawn["asked"].path / "plots").iterdir()} == {"animation.gif", "animation.html"}
 
 
 def test_latest_unfinished_run_is_the_one_to_resume(laboratory: Any) -> None:

@@ -11,12 +11,12 @@ HOSTILE = "<script>alert(1)</script>\"'&"
 
 
 def test_values_are_escaped_and_html_is_not() -> None:
-    inner = render("clfkit.plots", "animation.html", heading=HOSTILE, slider=HOSTILE)
+    inner = render("clfkit.plots", "templates/animation.html", heading=HOSTILE, slider=HOSTILE)
     assert "<script" not in inner
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;" in inner
-    assert inner in render("clfkit.plots", "animation.html", heading="outer", slider=inner)
+    assert inner in render("clfkit.plots", "templates/animation.html", heading="outer", slider=inner)
 
 
 def test_a_value_that_is_missing_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="slider"):
-        render("clfkit.plots", "animation.html", heading="alone")
+        render("clfkit.plots", "templates/animation.html", heading="alone")

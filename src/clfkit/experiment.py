@@ -253,9 +253,10 @@ class _Session:
         if names:
             self.listener.say(f"drawing {', '.join(names)}")
         asked = self.config.plots != "auto"
-        for name, result in draw_all(classifier, names, math.inf if asked else PATIENCE):
-            if isinstance(result, TakesLong) or (isinstance(result, NothingToDraw) and asked):
-                self.listener.say(f"no figure {name!r}: {result}")
+        with heard_by(self.listener):
+            for name, result in draw_all(classifier, names, math.inf if asked else PATIENCE):
+                if isinstance(result, TakesLong) or (isinstance(result, NothingToDraw) and asked):
+                    self.listener.say(f"no figure {name!r}: {result}")
 
     def _announce(self) -> None:
         bundle, engine = self.bundle, self.engine

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+Filters = Mapping[str, Callable[[Any], object]]
+"""Functions that a template may put values through, by name."""
 
-def render(package: str, template: str, **values: Any) -> Markup:
-    """The template of that name in the folder `templates` of a package, filled in."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+def render(package: str, template: str, filters: Filters = MappingProxyType({}), **values: Any) -> Markup:
+    """A package's template, filled in. A value that the template names and nobody gives is an error."""
+    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    def source(name: str) -> str:
-        return (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
-
-    environment = Environment(
-        loader=FunctionLoader(source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return Markup(environment.get_template(template).render(**values))  # escaped by the environment
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(filters)
+    text = (files(package) / template).read_text(encoding="utf-8")
+    return Markup(environment.from_string(text).render(**values))  # escaped by the environment

@@ -139,6 +139,8 @@ def _component(registry: Registry[Any], name: str, options: Mapping[str, Any]) -
 def _draw(component: Component[Any], source: str, out: Path | None, root: Path) -> None:
     from clfkit.classifier import load
     from clfkit.plots import draw, formats
+    from clfkit.progress import listener
+    from clfkit.reporting import heard_by
 
     classifier = load(source, root)
     drawing = draw(component, classifier)
@@ -149,7 +151,8 @@ def _draw(component: Component[Any], source: str, out: Path | None, root: Path) 
         paths = [classifier.run.plot_path(component.name, suffix) for suffix in suffixes]
     else:
         paths = [Path(f"{component.name}.{suffixes[0]}")]
-    _write(drawing, paths)
+    with heard_by(listener(quiet=False)):  # frames are drawn when they are written
+        _write(drawing, paths)
 
 
 def _draw_comparison(component: Component[Any], sources: Sequence[str], out: Path | None, root: Path) -> None:

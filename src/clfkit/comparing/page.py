@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 from clfkit import __version__
 from clfkit.comparing import charts
 from clfkit.comparing.comparison import Comparison
 from clfkit.errors import UnknownName
 from clfkit.history import oriented
+from clfkit.pages import render
 from clfkit.wording import printable
 
 PALETTE = 10
@@ -29,17 +29,13 @@ class Cell:
 
 def page(comparison: Comparison) -> str:
     """The page: verdicts, accuracies with intervals, what differs, metrics, curves, time. Works without a network."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = _shown
-    template = environment.from_string((files("clfkit.comparing") / "page.html").read_text(encoding="utf-8"))
     bars, ticks = charts.bars(comparison.runs, comparison.split)
-    return template.render(
-        comparison=comparison, version=__version__, palette=PALETTE, chart=charts, bars=bars, ticks=ticks,
-        curves=charts.curves(comparison.runs),
+    html = render(
+        "clfkit.comparing", "page.html", {"shown": _shown}, comparison=comparison, version=__version__,
+        palette=PALETTE, chart=charts, bars=bars, ticks=ticks, curves=charts.curves(comparison.runs),
         metrics={split: _metrics(comparison, split) for split in comparison.splits},
     )  # fmt: skip
+    return str(html)
 
 
 def _metrics(comparison: Comparison, split: str) -> list[tuple[str, list[Cell]]]:

@@ -23,11 +23,11 @@ def slider(animation: Animation) -> Markup:
     pictures = [(frame.caption, base64.b64encode(png).decode()) for frame, png in animation.pngs()]
     width, height = animation.images[0].size
     return render(
-        "clfkit.plots", "slider.html", title=animation.title, pictures=pictures, width=width, height=height,
+        "clfkit.plots", "templates/slider.html", title=animation.title, pictures=pictures, width=width, height=height,
         milliseconds=round(1000 * animation.seconds), slow=round(1000 * max(SLOW, animation.seconds)),
     )  # fmt: skip
 
 
 def page(animation: Animation) -> str:
     """A whole page with the slider, which needs nothing from outside."""
-    return str(render("clfkit.plots", "animation.html", heading=animation.heading, slider=slider(animation)))
+    return str(render("clfkit.plots", "templates/animation.html", heading=animation.heading, slider=slider(animation)))
