@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +21,7 @@ from clfkit.data.sources._points import AtLeastTwo
 SWEEP = 4.0  # radians from the inner to the outer end of an arm, in both sources
 STRETCH = {"cs231n": 1.0, "nnfs": 2.5}
 OUTER_RADIUS = 1 + 1e-6  # points at radius 1 are rounded to float32
-TURNS = 8  # around the circle that a wrapped normal density is summed over: enough for a deviation of one turn
+FAR = 9.0  # deviations, beyond which a normal density adds nothing to a sum
 
 
 @datasets.register("spiral", inputs="vector", classes="classes")
@@ -100,7 +101,7 @@ class SpiralArms:
     """The density of the arms: at any radius r the angle is normal, wrapped around the circle.
 
     p(x, y | arm) = p(r) p(angle | r, arm) / r with p(r) = 1 up to radius 1. Fresh points lie at the `points` radii of
-    the source, so that one in `points` of them is the centre itself, where no arm can be told from another.
+    the source (those of test, if it has its own), so that one in `points` is the centre, where all arms are alike.
     """
 
     classes: int
@@ -115,7 +116,8 @@ class SpiralArms:
         centres = self.stretch * (np.arange(self.classes) * _step(self.classes, self.stretch) + radius[:, None] * SWEEP)
         off = np.remainder(np.arctan2(x, y)[:, None] - centres + np.pi, 2 * np.pi) - np.pi
         deviation = min(max(self.stretch * self.noise, LEAST_DEVIATION), 2 * np.pi)  # beyond, all angles are alike
-        turns = 2 * np.pi * np.arange(-TURNS, TURNS + 1)
+        most = math.ceil((FAR * deviation + np.pi) / (2 * np.pi))
+        turns = 2 * np.pi * np.arange(-most, most + 1)
         density = log_sum(-0.5 * ((off[..., None] + turns) / deviation) ** 2)
         density -= np.log(deviation * np.sqrt(2 * np.pi))
         density[radius == 0] = -np.log(2 * np.pi)  # the centre lies at every angle
