@@ -43,7 +43,7 @@ def test_of_equal_counts_the_larger_share_of_its_class_comes_first() -> None:
 def test_swapped_labels_are_found() -> None:
     rng = np.random.default_rng(0)
     true = rng.integers(0, 3, 600)
-    rows = np.full((600, 3), 0.05)
+    rows = np.full((600, 3), 0.01)
     rows[np.arange(600), true] = rng.uniform(0.6, 0.9, 600)
     rows /= rows.sum(axis=1, keepdims=True)
     labels, swapped = true.copy(), rng.choice(600, 20, replace=False)
@@ -60,6 +60,12 @@ def test_swapped_labels_are_found() -> None:
 def test_a_model_that_is_never_sure_accuses_nobody() -> None:
     rows = np.array([[0.55, 0.45], [0.9, 0.1], [0.9, 0.1], [0.2, 0.8]])
     assert likely_label_errors(predictions([1, 0, 0, 1], rows), np.arange(4)) == []
+
+
+def test_classes_that_overlap_accuse_nobody() -> None:
+    """A sample that may be of either class is no error, whichever its label."""
+    rows = np.array([[0.7, 0.3], [0.7, 0.3], [0.7, 0.3], [0.2, 0.8]])
+    assert likely_label_errors(predictions([0, 0, 1, 1], rows), np.arange(4)) == []
 
 
 def test_at_most_so_many_are_listed() -> None:

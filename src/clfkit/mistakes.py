@@ -11,6 +11,7 @@ from clfkit.metrics import Predictions, share
 
 MOST_PAIRS = 100
 MOST_SUSPECTS = 200
+RULED_OUT = 0.05  # share of a class's mean probability, below which it is out of the question
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,17 @@ def likely_label_errors(predictions: Predictions, ids: Ids, most: int = MOST_SUS
     """Samples whose given label the model contradicts with confidence, the most certain first.
 
     It is confident of a class when it gives it at least the mean probability that it gives to samples of that class:
-    confident learning, Northcutt et al., "Confident learning: estimating uncertainty in dataset labels", 2021. Ranked
-    by the probability of the predicted class less that of the given one. A model that is often wrong accuses rightly
-    less often.
+    confident learning, Northcutt et al., "Confident learning: estimating uncertainty in dataset labels", 2021. Since
+    classes that overlap contradict each other without an error of anybody, the given label must also have less than
+    a twentieth of its own mean. Ranked by the probability of the predicted class less that of the given one.
     """
     k, names, said = len(predictions.classes), predictions.classes.names, predictions.predicted
     known = np.asarray(ids)
     usual = share(
         np.bincount(predictions.labels, predictions.own, minlength=k), np.bincount(predictions.labels, minlength=k)
     )
-    contradicted = ~predictions.right & (predictions.confidence >= usual[said])  # of a class without samples: never
+    sure = predictions.confidence >= usual[said]  # of a class without samples: never
+    contradicted = ~predictions.right & sure & (predictions.own < RULED_OUT * usual[predictions.labels])
     rows = np.flatnonzero(contradicted)
     margin = predictions.confidence[rows] - predictions.own[rows]
     return [
