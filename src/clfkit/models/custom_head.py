@@ -13,7 +13,7 @@ from clfkit.models.dense import HIDDEN, dense_layers, norm_layers
 from clfkit.models.fine_tuning import layer_factors
 from clfkit.models.heads import Pooling, cosine_classifier, pooling_layer
 from clfkit.models.modules import as_modules
-from clfkit.models.plan import Activation, Norm
+from clfkit.models.plan import Activation, Dropout, Norm
 from clfkit.models.trial import refusals, shape_of_outputs
 from clfkit.options import FirstWeights, Fraction, Needs, Note
 from clfkit.registry import Component
@@ -92,7 +92,8 @@ def custom_head(
         trunk: nn.Module = backbones.build(backbone, spec)
         pooled = _pooled_features(trunk, spec, backbone.name, cells)
     *inner, last = dense_layers(pooled, hidden, outputs, activation, dropout, norm)
-    layers = as_modules(inner)
+    layers = [pooling_layer(pooling, cells), nn.Flatten()]
+    layers += as_modules((*norm_layers(pooled, neck), Dropout(dropout), *inner))
     layers += [cosine_classifier((pooled, *hidden)[-1], outputs)] if head == "cosine" else as_modules([last])
 
     class CustomHead(nn.Module):
@@ -100,9 +101,7 @@ def custom_head(
             super().__init__()
             self.frozen = freeze
             self.backbone = trunk.requires_grad_(not freeze or unfreeze_at is not None)
-            before = as_modules(norm_layers(pooled, neck))
-            pool = pooling_layer(pooling, cells)
-            self.head = nn.Sequential(pool, nn.Flatten(), *before, nn.Dropout(dropout), *layers)
+            self.head = nn.Sequential(*layers)
 
         def train(self, mode: bool = True) -> CustomHead:
             super().train(mode)
