@@ -16,8 +16,9 @@ from clfkit.errors import UsageError
 from clfkit.storage import without_nan, write_atomically
 
 if TYPE_CHECKING:
-    from clfkit.comparing.comparison import Comparison, Row, Verdict
+    from clfkit.comparing.comparison import Comparison, Row
     from clfkit.comparing.runs import ComparedRun
+    from clfkit.comparing.verdicts import Verdict
     from clfkit.data.bundle import Part
 
 WIDTH_OF_A_PIPE = 160
