@@ -54,7 +54,7 @@ def test_validating_computes_nothing(config: str) -> None:
 
 @pytest.mark.parametrize("config", ["blobs", "moons", "spiral"])
 def test_training_on_points_loads_nothing_heavy(config: str, tmp_path: Path) -> None:
-    few = ("--set", "train.epochs=2", "--set", "plots=[]")
+    few = ("--set", "train.epochs=2", "--set", "plots=[]", "--set", "baselines=[majority]")
     done = run_probed(HEAVY, "train", f"configs/{config}.yaml", *few, "--out", tmp_path, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "LOADED []"

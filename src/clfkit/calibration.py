@@ -8,6 +8,7 @@ from clfkit.data.bundle import FloatArray, IndexArray
 
 COLDEST, HOTTEST = 0.05, 20.0
 MOST_NUMBERS = 20_000_000  # probabilities that are looked at: more would settle no further digit
+STEPS, PRECISION = 50, 1e-6
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -18,27 +19,32 @@ def fit_temperature(probabilities: FloatArray, labels: IndexArray) -> float:
     was too sure of itself. No prediction changes, only how sure it is. Guo et al., "On calibration of modern neural
     networks", 2017. Where the most probable class is always right, one is as good as a colder one.
     """
-    from scipy.optimize import minimize_scalar
-
     rows = np.linspace(0, len(labels) - 1, min(len(labels), max(1, MOST_NUMBERS // probabilities.shape[1])))
     chosen = rows.astype(np.int64)
-    logits, own = _logits(probabilities[chosen]), labels[chosen, None]
-
-    def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        return float((np.log(np.exp(scaled).sum(axis=1)) - np.take_along_axis(scaled, own, axis=1)[:, 0]).mean())
-
-    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-4})
-    return round(float(np.exp(found.x)), 4)
+    logits = _logits(probabilities[chosen])
+    own = np.take_along_axis(logits, labels[chosen, None], axis=1)[:, 0]
+    inverse = 1.0
+    for _ in range(STEPS):  # Newton's method: the loss is convex in 1 / T
+        shares = _softmax(logits * inverse)
+        mean = (shares * logits).sum(axis=1)
+        slope = float((mean - own).mean())
+        curvature = float(((shares * logits**2).sum(axis=1) - mean**2).mean())
+        wanted = inverse - slope / max(curvature, SMALLEST)
+        before, inverse = inverse, min(max(wanted, inverse / 2, 1 / HOTTEST), 2 * inverse, 1 / COLDEST)
+        if abs(inverse - before) < PRECISION * before:
+            break
+    return round(1 / inverse, 4)
 
 
 def tempered(probabilities: FloatArray, temperature: float) -> FloatArray:
     """softmax(log p / T) of probabilities (N, K): flatter for T above 1, steeper below."""
-    scaled = _logits(probabilities) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    powers = np.exp(scaled)
-    found: FloatArray = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    found: FloatArray = _softmax(_logits(probabilities) / temperature).astype(np.float32)
+    return found
+
+
+def _softmax(logits: FloatArray) -> FloatArray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    found: FloatArray = powers / powers.sum(axis=1, keepdims=True)
     return found
 
 

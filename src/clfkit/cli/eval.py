@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -153,13 +154,23 @@ def _show(evaluation: Evaluation, model: str, source: str, seconds: float) -> No
         say(f"{table}\n")
     if line := calibrated(evaluation.metrics, evaluation.calibration()):
         say(f"{line}\n")
-    if len(classes) > CLASSES_SHOWN:
-        worst = sorted(classes, key=lambda name: (classes[name]["f1"] != classes[name]["f1"], classes[name]["f1"]))
+    ranked = sorted(classes, key=lambda name: (classes[name]["f1"] != classes[name]["f1"], classes[name]["f1"]))
+    if len(classes) <= CLASSES_SHOWN:
+        say(_class_rows(classes, classes))
+    elif len(classes) <= 2 * CLASSES_SHOWN:
+        say(f"the {len(classes)} classes, lowest F1 first\n{_class_rows(classes, ranked)}")
+    else:
+        known = [name for name in ranked if classes[name]["f1"] == classes[name]["f1"]]  # NaN is not equal to itself
         say(f"the {CLASSES_SHOWN} classes with the lowest F1 of {len(classes):,}")
-        classes = {name: classes[name] for name in worst[:CLASSES_SHOWN]}
-    rows = [(name, c["precision"], c["recall"], c["f1"], int(c["support"])) for name, c in classes.items()]
-    say(columns(rows, ("class", "precision", "recall", "f1", "support")))
+        say(_class_rows(classes, ranked[:CLASSES_SHOWN]))
+        say(f"\nthe {CLASSES_SHOWN} classes with the highest F1")
+        say(_class_rows(classes, known[: -CLASSES_SHOWN - 1 : -1]))
     _show_mistakes(evaluation)
+
+
+def _class_rows(classes: Mapping[str, Mapping[str, float]], names: Iterable[str]) -> str:
+    shown = ("precision", "recall", "f1", "support")
+    return columns([(name, *(classes[name][column] for column in shown)) for name in names], ("class", *shown))
 
 
 def _show_mistakes(evaluation: Evaluation) -> None:

@@ -155,11 +155,11 @@ def mean_of_defined(values: npt.NDArray[np.float64], weights: Counts | None = No
 
 def summed(weights: FloatArray, groups: IndexArray, size: int) -> npt.NDArray[np.float32]:
     """Sums (size, R) of weights (N, R) over the samples of each group; groups: (N,) from 0 to below `size`."""
-    from scipy.sparse import csr_array
-
-    ones = np.ones(len(groups), np.float32)
-    members = csr_array((ones, (groups, np.arange(len(groups)))), shape=(size, len(groups)))
-    sums: npt.NDArray[np.float32] = members @ weights
+    sums = np.zeros((size, weights.shape[1]), np.float32)
+    if len(groups):
+        order = groups.argsort(kind="stable")
+        there, starts = np.unique(groups[order], return_index=True)
+        sums[there] = np.add.reduceat(weights.take(order, axis=0), starts, axis=0)
     return sums
 
 
