@@ -77,6 +77,7 @@ def merged_matrix(figure: Figure, axes: Axes, classes: int, labels: IndexArray, 
     """
     import matplotlib
     from matplotlib.colors import ListedColormap, LogNorm
+    from matplotlib.ticker import LogLocator
 
     rows = min(classes, MERGED_ROWS)
     starts = np.arange(rows) * classes // rows
@@ -87,7 +88,11 @@ def merged_matrix(figure: Figure, axes: Axes, classes: int, labels: IndexArray, 
     image = axes.imshow(empty, cmap=colours, norm=norm, extent=extent, interpolation="nearest")
     side = f"{classes / rows:.0f}"
     what = f"samples in a cell of about {side}×{side} classes" if rows < classes else "samples"
-    figure.colorbar(image, ax=axes, label=f"{what} (logarithmic)", shrink=0.6, pad=0.02)
+    bar = figure.colorbar(
+        image, ax=axes, label=f"{what} (logarithmic)", shrink=0.6, pad=0.02, ticks=LogLocator(subs=(1, 2, 5)),
+        format="{x:g}",
+    )  # fmt: skip
+    bar.minorticks_off()
     return Matrix(axes, image, classes, starts)
 
 

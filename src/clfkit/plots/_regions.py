@@ -104,10 +104,13 @@ def _regions(
     return Regions(classes.reshape(x.shape), margin.reshape(x.shape))
 
 
-def draw_regions(axes: Axes, regions: Regions, window: Window) -> list[Artist]:
-    """Light areas, and a line where two of them meet: where the margin of a class changes its sign."""
+def draw_regions(axes: Axes, regions: Regions, window: Window, *, classes: int | None = None) -> list[Artist]:
+    """Light areas, and a line where two of them meet: where the margin of a class changes its sign.
+
+    classes: how many there may be, by which borders are lines or cells; by default those in the picture.
+    """
     areas = axes.imshow(light(regions.classes), extent=window, origin="lower", aspect="auto", interpolation="nearest")
-    if len(np.unique(regions.classes)) > LINED_CLASSES:
+    if (classes or len(np.unique(regions.classes))) > LINED_CLASSES:
         return [areas, _draw_edges(axes, regions.classes, window)]
     return [areas, *_draw_lines(axes, regions, window, colors="#333333", linewidths=0.8, linestyles="solid")]
 

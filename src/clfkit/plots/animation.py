@@ -117,7 +117,7 @@ class _Regions:
         regions = predict_regions(model, self.plane, self.window, RESOLUTION)
         wrong = (predicted != self.samples.labels)[self.part.indices]
         self._shown = [
-            *draw_regions(self.axes, regions, self.window),
+            *draw_regions(self.axes, regions, self.window, classes=len(model.classes)),
             ring(self.axes, self.part.points[wrong], self.part.size),
         ]
 
