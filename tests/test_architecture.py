@@ -17,7 +17,7 @@ PACKAGE = Path(clfkit.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "rng", "vision", "wording", "interruption", "reporting", "world", "pages"),
     ("options", "plugins", "storage"),
-    ("document", "signature"),
+    ("document", "signature", "tracker_files"),
     ("registry",),
     ("components", "data.bundle"),
     ("train_options", "history"),
@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations", "mixings"),
     ("engines", "checkpoint", "bootstrap", "calibration", "mistakes", "baselines"),
     ("run", "views"),
-    ("classifier", "trainer", "evaluation", "environment", "resuming", "watching"),
+    ("classifier", "trainer", "evaluation", "environment", "resuming", "watching", "trackers"),
     ("plots", "memory", "timing", "preparation", "exporting"),
     ("batch_size", "comparing"),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),

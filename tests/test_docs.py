@@ -49,7 +49,7 @@ def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL)):
         (tmp_path / f"part{number}.py").write_text(code)
         plugins += ["--plugin", str(tmp_path / f"part{number}.py")]
-    assert len(plugins) == 24
+    assert len(plugins) == 26
     config = tmp_path / "own.yaml"
     config.write_text(
         "name: own\ndata: {name: rings, samples: 200}\nmodel: logistic\n"

@@ -151,6 +151,35 @@ def sizes(config, bundle):
     figure.subplots().bar(["train", "valid", "test"], [len(bundle.train), len(bundle.valid), len(bundle.test)])
     return figure
 ''',
+    "trackers/ledger.py": '''
+"""A text file that lists what happens."""
+from clfkit.components import trackers
+
+
+@trackers.register("ledger")
+def ledger(run, *, file: str = "ledger.txt"):
+    """A line for everything that is told."""
+    return Ledger(run, run.path / file)
+
+
+class Ledger:
+    def __init__(self, run, path):
+        self.run, self.path = run, path
+
+    def start(self, records):
+        self.write("start")
+
+    def epochs(self, records):
+        for record in records:
+            self.write(f"epoch {record.epoch}")
+
+    def finish(self):
+        self.write(self.run.status()["status"])
+
+    def write(self, line):
+        with self.path.open("a") as file:
+            print(line, file=file)
+''',
     "mixings/swapped.py": '''
 """Partners in the place of samples."""
 from clfkit.components import mixings
@@ -173,6 +202,7 @@ NAMES = {
     "last_losses",
     "sizes",
     "swapped",
+    "ledger",
 }
 
 EXPERIMENT = """
@@ -181,6 +211,7 @@ data: {name: stripes, samples: 120}
 model: {name: MODEL}
 train: {epochs: 3, batch_size: 20, optimizer: signed, schedule: halving, augment: [jittered], mix: swapped, device: cpu}
 plots: [losses_drawn]
+track: [{name: ledger, file: told.txt}]
 """
 
 
@@ -195,7 +226,7 @@ def run(*arguments: object, package: Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package with ten files more and no other change."""
+    """A copy of the package with eleven files more and no other change."""
     package = tmp_path_factory.mktemp("copy") / "clfkit"
     shutil.copytree(Path(clfkit.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in FILES.items():
@@ -215,6 +246,8 @@ def test_new_files_take_part_in_everything(extended: Path, tmp_path: Path) -> No
     assert json.loads((folder / "status.json").read_text())["best_epoch"] == 1 + counted.index(min(counted))
     rates = [line["lr"] for line in history]
     assert rates == [0.25, 0.125, 0.0625]
+    told = (folder / "told.txt").read_text().splitlines()
+    assert told == ["start", "epoch 1", "epoch 2", "epoch 3", "finished"]
     evaluation = json.loads((folder / "evaluation" / "test.json").read_text())
     assert json.loads(printed)["metrics"] == evaluation["metrics"]
     wrong = round((1 - evaluation["metrics"]["accuracy"]) * evaluation["samples"])
@@ -244,6 +277,7 @@ def test_plugin_file_adds_a_model_to_an_untouched_package(tmp_path: Path) -> Non
     text = text.replace(", optimizer: signed, schedule: halving, augment: [jittered], mix: swapped", "").replace(
         "losses_drawn", "curves"
     )
+    text = text.replace("track: [{name: ledger, file: told.txt}]\n", "")
     (tmp_path / "mine.yaml").write_text(text)
     run("train", "mine.yaml", "--out", "out", "--run-id", "a", "--plugin", "my_net.py", package=package, cwd=tmp_path)
     with pytest.raises(clfkit.errors.CheckpointError, match=r"quadratic_of_mine.*--plugin"):

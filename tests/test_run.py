@@ -364,7 +364,7 @@ class Second(World):
 
 def test_a_watched_run_is_written_by_nobody(laboratory: Any, run: RunDirectory) -> None:
     """A whole training, snapshots too: what another process of the same run does."""
-    config = laboratory.config("blobs", {"train.epochs": 2, "train.snapshots": {"every": 1}, "plots": []})
+    config = laboratory.config("blobs", {"train.epochs": 2, "train.snapshots": {"every": 1}, "track": ["tensorboard"]})
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     world = Second()
     run_experiment(WatchedRun(run.path), config, Quiet(), world=world)

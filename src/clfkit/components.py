@@ -104,6 +104,7 @@ baselines: Registry[NoOptions] = Registry("baseline", "clfkit.baselines", NoOpti
 plots: Registry[NoOptions] = Registry("plot", "clfkit.plots", NoOptions)
 comparisons: Registry[NoOptions] = Registry("comparison", "clfkit.plots.comparisons", NoOptions)
 previews: Registry[NoOptions] = Registry("preview", "clfkit.plots.previews", NoOptions)
+trackers: Registry[NoOptions] = Registry("tracker", "clfkit.trackers", NoOptions)
 
 ALL: Mapping[str, Registry[Any]] = {
     "datasets": datasets,
@@ -120,5 +121,6 @@ ALL: Mapping[str, Registry[Any]] = {
     "plots": plots,
     "comparisons": comparisons,
     "previews": previews,
+    "trackers": trackers,
 }
 """Every registry under the plural that `clfkit list` takes."""

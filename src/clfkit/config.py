@@ -36,7 +36,7 @@ def _folder_name(name: str) -> str:
 
 SNAPSHOT_OPTIONS = ("train.snapshots", "train.snapshots.every", "train.snapshots.last")
 STORAGE_OPTIONS = ("data.root", "data.download", "data.memory", "data.cache", "data.cache_limit", "train.workers")
-FREE_OPTIONS = (*STORAGE_OPTIONS, "train.log_every", "baselines", *SNAPSHOT_OPTIONS)
+FREE_OPTIONS = (*STORAGE_OPTIONS, "train.log_every", "baselines", "track", *SNAPSHOT_OPTIONS)
 """Options that no result depends on: what is printed or kept, and where samples are and when they are read.
 
 Their fingerprint tells which samples they are. A decoder is none of these: each makes slightly other pixels.
@@ -65,6 +65,10 @@ class ExperimentConfig(Options):
     )
     plots: Annotated[Literal["auto"] | tuple[str, ...], one_of("'auto' or a list of plots")] = Field(
         "auto", description="figures drawn at the end: `auto` for all that suit the data, or a list of names"
+    )
+
+    track: tuple[Annotated[Component[NoOptions], components.trackers], ...] = Field(
+        (), description="programs that show the run too, while it goes"
     )
 
     @property
@@ -101,6 +105,8 @@ class ExperimentConfig(Options):
         if isinstance(size, int) and self.train.accumulate > size:
             message = f"must be at most batch_size ({size}), not {self.train.accumulate}"
             yield ("train", "accumulate"), message
+        names = [tracker.name for tracker in self.track]
+        yield from ((("track", i), f"{name!r} stands here twice") for i, name in enumerate(names) if name in names[:i])
 
     def without_effect(self) -> Iterator[tuple[KeyPath, str]]:
         """See Options. The NumPy engine takes samples as they come."""

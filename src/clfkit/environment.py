@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from clfkit import __version__
+from clfkit.wording import without_secrets
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib", "pydantic", "safetensors")
 
@@ -19,7 +20,7 @@ def environment(decisions: dict[str, Any]) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": {name: version_of(name) for name in LIBRARIES},
-        "command": sys.argv,
+        "command": [without_secrets(argument) for argument in sys.argv],
         "decisions": decisions,
     }
 

@@ -22,22 +22,19 @@ from clfkit.document import dotted
 from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Engine, Totals
 from clfkit.environment import differences, environment
-from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError
+from clfkit.errors import ClfkitError, Interrupted, RunError
 from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, TakesLong, draw_all, suitable
-from clfkit.preparation import about_classes, memory_errors, read_data
+from clfkit.preparation import about_classes, memory_errors, read_data, refuse_several
 from clfkit.reporting import Audience, heard_by
 from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, same_moments
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
+from clfkit.trackers import Tracking
 from clfkit.trainer import Observer, Trainer
 from clfkit.world import World
-
-SHARING = ("torch", "auto")
-"""Engines that take their share of a batch; `auto` takes torch where there are several processes."""
-
 
 PATIENCE = 10.0
 """Seconds that an animation which nobody has asked for may take."""
@@ -112,14 +109,6 @@ def resume_run(
     return run
 
 
-def _refuse_several(config: ExperimentConfig) -> None:
-    """Raises UsageError for what one process alone can do, before data is read."""
-    if config.engine.name not in SHARING:
-        raise UsageError(f"engine: {config.engine.name!r} trains in one process; engine: torch takes several")
-    if config.train.batch_size == "auto":
-        raise UsageError("train.batch_size: `auto` is measured by one process; for several of them give a number")
-
-
 @dataclass
 class _Session:
     """The parts of one experiment while it runs."""
@@ -133,6 +122,7 @@ class _Session:
     memory: RunMemory
     clock: Stopwatch
     world: World
+    tracking: Tracking
 
     @classmethod
     def prepare(
@@ -141,16 +131,17 @@ class _Session:
     ) -> _Session:  # fmt: skip
         """Load the data and build the engine. fresh: the weights are to be initial ones, not a checkpoint's."""
         if world.size > 1:
-            _refuse_several(config)
+            refuse_several(config)
+        tracking = Tracking() if world.rank else Tracking.of(run, config.track, listener.say)
         with heard_by(listener):
             bundle = read_data(config)
             parts = prepared(config, bundle, fresh=fresh, world=world)
         if parts.config != config:  # only what is measured, which one process alone does
             run.replace_config(parts.config)
-        memory = RunMemory(run, parts.config, parts.bundle, tuple(map(int, parts.counts)))
+        memory = RunMemory(run, parts.config, parts.bundle, tuple(map(int, parts.counts)), settled=tracking.settled)
         clock.watch(parts.engine, memory)
         trainer = parts.trainer(memory, FirstStep(listener, clock))
-        return cls(parts.config, run, listener, parts.bundle, parts.engine, trainer, memory, clock, world)
+        return cls(parts.config, run, listener, parts.bundle, parts.engine, trainer, memory, clock, world, tracking)
 
     def begin(self) -> None:
         """Write down what a run starts with."""
@@ -194,8 +185,13 @@ class _Session:
         self._announce()
 
     def complete(self) -> None:
-        """Train, evaluate, draw; whatever happens, the status says how it ended."""
+        """Train, evaluate, draw, while trackers follow."""
         self.run.set_status("running", epochs=self.trainer.epochs, reason=None)
+        with self.tracking.following(self.trainer.records):
+            self._complete()
+
+    def _complete(self) -> None:
+        """Whatever happens, the status says how it ended."""
         name = ""
         try:
             with memory_errors(), self.engine.at_work(), self.world.guard():

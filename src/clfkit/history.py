@@ -47,6 +47,11 @@ class EpochRecord(BaseModel):
         found: float | None = getattr(self, metric.replace(".", "_"), self.others.get(metric))
         return found
 
+    def cells(self) -> dict[str, float | None]:
+        """Everything by its name in history.jsonl; NaN becomes None."""
+        cells: dict[str, float | None] = without_nan(self.model_dump(by_alias=True))
+        return cells
+
     def line(self) -> str:
         """As a line of JSON; NaN, which JSON lacks, becomes null."""
         return self.model_dump_json(by_alias=True)
@@ -133,7 +138,7 @@ class HistoryFiles:
         """Add lines and rows, those of a file by one write, so that a kill leaves whole ones."""
         _append(self.lines, as_lines(records))
         columns = self._columns()
-        if all(columns.keys() >= _cells(record).keys() for record in records):
+        if all(columns.keys() >= record.cells().keys() for record in records):
             _append(self.table, _csv_lines(_rows(records, list(columns))))
         else:
             self._replace_table(self.read())
@@ -147,7 +152,7 @@ class HistoryFiles:
             raise RunError(f"{self.lines} cannot be read: {str(error).splitlines()[0]}") from None
 
     def _replace_table(self, records: Sequence[EpochRecord]) -> None:
-        columns = list(dict.fromkeys(name for record in records for name in _cells(record)))
+        columns = list(dict.fromkeys(name for record in records for name in record.cells()))
         write_atomically(self.table, _csv_lines([columns, *_rows(records, columns)]) if records else b"")
 
     def _columns(self) -> dict[str, None]:
@@ -163,13 +168,8 @@ def _append(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _cells(record: EpochRecord) -> dict[str, int | float | None]:
-    cells: dict[str, int | float | None] = without_nan(record.model_dump(by_alias=True))
-    return cells
-
-
-def _rows(records: Iterable[EpochRecord], columns: Sequence[str]) -> Iterator[list[int | float | None]]:
-    return ([cells.get(name) for name in columns] for cells in map(_cells, records))
+def _rows(records: Iterable[EpochRecord], columns: Sequence[str]) -> Iterator[list[float | None]]:
+    return ([cells.get(name) for name in columns] for cells in (record.cells() for record in records))
 
 
 def _csv_lines(rows: Iterable[Sequence[object]]) -> bytes:

@@ -37,6 +37,7 @@ class RunMemory:
     bundle: DataBundle
     class_counts: tuple[int, ...]
     saved_best: int = 0
+    settled: Callable[[Sequence[EpochRecord]], None] = lambda records: None  # called when a checkpoint is on the disk
     _pending: list[tuple[EpochRecord, Totals]] = field(default_factory=list)
     _written_at: float = 0.0
     _unsaved: Snapshot | None = None
@@ -113,6 +114,7 @@ class RunMemory:
         self.run.save_checkpoint(
             "last", dataclasses.replace(last, optimizer=snapshot.optimizer, progress=snapshot.progress)
         )
+        self.settled(records)
 
 
 def _at_end_of(record: EpochRecord, state: TrainState) -> TrainState:

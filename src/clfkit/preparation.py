@@ -21,6 +21,17 @@ from clfkit.schedules import build_schedule
 from clfkit.trainer import Memory, Observer, Trainer
 from clfkit.world import World
 
+SHARING = ("torch", "auto")
+"""Engines that take their share of a batch; `auto` takes torch where there are several processes."""
+
+
+def refuse_several(config: ExperimentConfig) -> None:
+    """Raises UsageError for what one process alone can do, before data is read."""
+    if config.engine.name not in SHARING:
+        raise UsageError(f"engine: {config.engine.name!r} trains in one process; engine: torch takes several")
+    if config.train.batch_size == "auto":
+        raise UsageError("train.batch_size: `auto` is measured by one process; for several of them give a number")
+
 
 def read_data(config: ExperimentConfig) -> DataBundle:
     """The samples of an experiment.

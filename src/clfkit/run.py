@@ -25,6 +25,7 @@ from clfkit.document import as_yaml, read_document
 from clfkit.errors import CheckpointError, DataError, RunError, UsageError
 from clfkit.history import EpochRecord, HistoryFiles
 from clfkit.storage import changing, write_atomically, write_json
+from clfkit.tracker_files import TrackerFiles
 
 OUTPUTS = Path("outputs")
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -250,6 +251,11 @@ class RunDirectory:
     def plots(self) -> list[str]:
         """Names of the figures that have been drawn."""
         return sorted({path.stem for path in (self.path / "plots").glob("*.*")})
+
+    @property
+    def trackers(self) -> TrackerFiles:
+        """What trackers take and keep here."""
+        return TrackerFiles(self.path)
 
     def written(self) -> dict[str, Path]:
         """What of a run a user looks for first, and where it is, as far as it exists."""

@@ -5,6 +5,7 @@ Stands apart from the options, so that the command line can speak before pydanti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 # What people call an option elsewhere, so that a habit or a slip of it still finds ours.
@@ -50,8 +51,15 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"choose from {', '.join(sorted(names))}" if names else "none exist"
 
 
+def without_secrets(text: str) -> str:
+    """Text whose addresses tell neither user nor password: `https://…@host`."""
+    return re.sub(r"(?<=://)[^/\s]+(?=@)", "…", text)
+
+
 def printable(text: str, limit: int | None = 80) -> str:
-    """Text that cannot steer a terminal: control characters and odd spaces escaped, cut to `limit` characters."""
+    """Text that cannot steer a terminal or tell a secret: control characters and odd spaces escaped, addresses without
+    users and passwords, cut to `limit` characters."""
+    text = without_secrets(text)
     cut = text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
@@ -67,5 +75,5 @@ def shown(value: object, limit: int = 60) -> str:
     elif isinstance(value, (list, tuple)):
         text = f"[{', '.join(map(shown, value))}]"
     else:
-        text = repr(value)
+        text = without_secrets(repr(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"
