@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ import numpy.typing as npt
 from clfkit.components import metrics
 from clfkit.data.bundle import ClassMap, FloatArray, IndexArray
 from clfkit.registry import Component
+
+if TYPE_CHECKING:
+    from clfkit.metrics._ranking import Ranking
 
 Numbers = npt.NDArray[np.float64] | np.float64
 """One number, or one of each of R resamples."""
@@ -100,6 +103,13 @@ class Predictions:
         k = len(self.classes)
         right = self.counts(self.labels, k, self.right)
         return per_class(right, self.counts(self.labels, k), self.counts(self.predicted, k))
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """Area under the ROC curve and average precision of each class against the rest."""
+        from clfkit.metrics._ranking import rankings
+
+        return rankings(self)
 
 
 OF_EACH_SAMPLE = ("predicted", "right", "own", "confidence")
