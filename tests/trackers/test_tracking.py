@@ -12,6 +12,7 @@ import pytest
 
 from clfkit.components import trackers
 from clfkit.config import ExperimentConfig
+from clfkit.environment import environment
 from clfkit.errors import ConfigError, UsageError
 from clfkit.experiment import resume_run
 from clfkit.history import EpochRecord
@@ -201,6 +202,11 @@ def test_secrets_are_refused_and_not_repeated(laboratory: Any, uri: str) -> None
         assert "…@host" in str(caught.value)
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD"):
         load_config(laboratory.file(), [f"track=[{{name: mlflow, uri: '{uri}'}}]"])
+
+
+def test_the_command_is_remembered_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["clfkit", "train", "--set", "track.0.url=https://me:secret@host/x"])
+    assert environment({})["command"] == ["clfkit", "train", "--set", "track.0.url=https://…@host/x"]
 
 
 def test_tracking_may_change_when_a_run_goes_on(laboratory: Any, diary: Diary) -> None:
