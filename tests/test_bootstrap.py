@@ -24,15 +24,21 @@ def predictions(samples: int, classes: int, share: float, seed: int = 0) -> Pred
     return Predictions(labels, probabilities, ClassMap(names=tuple(map(str, range(classes)))), 0.5)
 
 
-def test_every_resample_holds_as_many_samples_and_the_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_resample_holds_as_many_samples() -> None:
     whole = np.concatenate(list(resampled(50, 30, seed=3)), axis=1)
     assert whole.shape == (50, 30)
     assert (whole.sum(axis=0) == 50).all()
+    assert not np.array_equal(whole, np.concatenate(list(resampled(50, 30, seed=4)), axis=1))
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "BLOCK", 50 * 7)
     blocks = list(resampled(50, 30, seed=3))
-    assert [block.shape[1] for block in blocks] == [7, 7, 7, 7, 2]
-    assert np.array_equal(np.concatenate(blocks, axis=1), whole)
-    assert not np.array_equal(whole, np.concatenate(list(resampled(50, 30, seed=4)), axis=1))
+    assert [block.shape for block in blocks] == [(50, 7)] * 4 + [(50, 2)]
+    monkeypatch.setattr(bootstrap, "BLOCK", 50 * 120)
+    assert [block.shape for block in resampled(50, 300, seed=3)] == [(50, 150), (50, 150)]
+    monkeypatch.setattr(bootstrap, "BLOCK", 10)
+    assert [block.shape for block in resampled(50, 2, seed=3)] == [(50, 1), (50, 1)]
 
 
 def test_ends_are_quantiles_moved_to_the_value_of_all_samples() -> None:

@@ -17,6 +17,7 @@ RESAMPLES = 1000
 FEWEST_RESAMPLES = 200
 MOST_DRAWS = 500_000_000  # of all resamples together: of very many samples fewer resamples are drawn
 BLOCK = 4_000_000  # draws in memory at once
+DRAWN_TOGETHER = 50  # resamples at most, by one stream
 MOST_RANKED = 2_000_000_000  # samples × classes × resamples: rankings of more take too long
 RANKINGS = ("roc_auc", "average_precision")
 LEVEL = 0.95
@@ -79,10 +80,13 @@ def resamples_of(samples: int) -> int:
 
 def resampled(samples: int, count: int, seed: int) -> Iterator[FloatArray]:
     """How often each sample is in each of `count` resamples, in blocks (samples, R): whole numbers in float32."""
-    rows = max(1, BLOCK // max(1, samples))
-    for start in range(0, count, rows):
-        numbers = range(start, min(start + rows, count))
-        yield np.ascontiguousarray(np.stack([_drawn(samples, seed, number) for number in numbers]).T)
+    together = max(1, min(DRAWN_TOGETHER, BLOCK // max(1, samples)))  # by one stream, whatever the blocks
+    drawn: list[FloatArray] = []
+    for start in range(0, count, together):
+        drawn.append(_drawn(samples, min(together, count - start), seed, start))
+        if sum(map(np.size, drawn)) >= BLOCK or start + together >= count:
+            yield np.concatenate(drawn, axis=1)
+            drawn = []
 
 
 def ends(values: FloatArray, of_all: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -109,6 +113,8 @@ def _quantile(ordered: npt.NDArray[np.float64], last: IndexArray, share: float) 
     return found
 
 
-def _drawn(samples: int, seed: int, number: int) -> npt.NDArray[np.float32]:
-    drawn = rng.generator(seed, "bootstrap", number).integers(0, samples, samples, dtype=np.int32)
-    return np.bincount(drawn, minlength=samples).astype(np.float32)
+def _drawn(samples: int, count: int, seed: int, first: int) -> npt.NDArray[np.float32]:
+    """(samples, count) for the resamples from number `first` on."""
+    rows = rng.generator(seed, "bootstrap", first).integers(0, samples, (count, samples))
+    places = (rows * count + np.arange(count)[:, None]).ravel()
+    return np.bincount(places, minlength=samples * count).reshape(samples, count).astype(np.float32)
