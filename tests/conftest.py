@@ -81,6 +81,12 @@ class Laboratory:
         return run
 
 
+@pytest.fixture(scope="session")
+def laboratories() -> type[Laboratory]:
+    """Makes a laboratory in a folder."""
+    return Laboratory
+
+
 @pytest.fixture
 def laboratory(tmp_path: Path) -> Laboratory:
     """A laboratory in a fresh folder."""

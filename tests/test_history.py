@@ -106,7 +106,8 @@ def test_other_entries_are_refused(entry: str) -> None:
 
 def test_every_metric_knows_its_direction() -> None:
     for name in metrics.names():
-        better, worse = (0.1, 0.9) if name == "loss" else (0.9, 0.1)
+        lower = name in ("loss", "log_loss", "brier", "ece")
+        better, worse = (0.1, 0.9) if lower else (0.9, 0.1)
         assert oriented(f"valid.{name}", better) > oriented(f"valid.{name}", worse), name
 
 

@@ -20,7 +20,6 @@ from clfkit.experiment import resume_run
 from clfkit.progress import Quiet
 from clfkit.registry import Component
 from clfkit.run import RunDirectory
-from conftest import Laboratory
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 mlflow = pytest.importorskip("mlflow", reason="needs the extra mlflow")
@@ -33,10 +32,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow'
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+def first_run(laboratories: Any, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """A run of an experiment called `first`, for which the store was made: its tables take longer than all tests."""
-    laboratory = Laboratory(tmp_path_factory.mktemp("first"))
-    return laboratory.run(config(laboratory, experiment="first"), None, "first")
+    laboratory = laboratories(tmp_path_factory.mktemp("first"))
+    run: RunDirectory = laboratory.run(config(laboratory, experiment="first"), None, "first")
+    return run
 
 
 @pytest.fixture
