@@ -15,8 +15,8 @@ PACKAGE = Path(clfkit.__file__).parent
 # The same table stands in docs/architecture.md. A name stands for a module or for a whole folder; the longest one
 # that fits counts. A module imports from lower floors, or from its own folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "vision", "wording", "interruption", "reporting", "world", "pages"),
-    ("options", "plugins", "storage"),
+    ("errors", "rng", "vision", "wording", "interruption", "reporting", "world"),
+    ("options", "plugins", "storage", "pages"),
     ("document", "signature", "tracker_files"),
     ("registry",),
     ("components", "data.bundle"),
@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching", "trackers"),
     ("plots", "memory", "timing", "preparation", "exporting"),
-    ("batch_size", "comparing"),
+    ("batch_size", "comparing", "report"),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),
     ("progress", "planning"),
     ("cli",),

@@ -254,7 +254,7 @@ def test_predictions_are_those_that_were_saved(run: RunDirectory) -> None:
     run.save_predictions("test", ids=ids, labels=labels, probabilities=probabilities)
     found = run.predictions("test")
     assert found is not None
-    assert {name: array.tolist() for name, array in found.items()} == {
+    assert {name: found[name].tolist() for name in ("ids", "labels", "predicted")} == {
         "ids": ids.tolist(), "labels": [0, 1, 2], "predicted": [0, 2, 2]
     }  # fmt: skip
     of_many = {"top_classes": np.array([[4, 1], [7, 0], [2, 4]]), "top_probabilities": probabilities[:, :2]}

@@ -36,7 +36,7 @@ def _folder_name(name: str) -> str:
 
 SNAPSHOT_OPTIONS = ("train.snapshots", "train.snapshots.every", "train.snapshots.last")
 STORAGE_OPTIONS = ("data.root", "data.download", "data.memory", "data.cache", "data.cache_limit", "train.workers")
-FREE_OPTIONS = (*STORAGE_OPTIONS, "train.log_every", "baselines", "track", *SNAPSHOT_OPTIONS)
+FREE_OPTIONS = (*STORAGE_OPTIONS, "train.log_every", "baselines", "report", "track", *SNAPSHOT_OPTIONS)
 """Options that no result depends on: what is printed or kept, and where samples are and when they are read.
 
 Their fingerprint tells which samples they are. A decoder is none of these: each makes slightly other pixels.
@@ -66,7 +66,7 @@ class ExperimentConfig(Options):
     plots: Annotated[Literal["auto"] | tuple[str, ...], one_of("'auto' or a list of plots")] = Field(
         "auto", description="figures drawn at the end: `auto` for all that suit the data, or a list of names"
     )
-
+    report: bool = Field(True, description="write report.html at the end: the whole run on one page")
     track: tuple[Annotated[Component[NoOptions], components.trackers], ...] = Field(
         (), description="programs that show the run too, while it goes"
     )
@@ -240,9 +240,9 @@ def changed_data(old: ExperimentConfig, new: ExperimentConfig) -> list[str]:
 
 def differing_options(configs: Sequence[ExperimentConfig]) -> dict[str, tuple[str | None, ...]]:
     """Every option in which some configs differ, by its dotted key: its value in each, None where it has no such."""
-    leaves = [_leaves(config) for config in configs]
-    keys = dict.fromkeys(key for each in leaves for key in each)
-    values = {key: tuple(each.get(key) for each in leaves) for key in keys}
+    every = [leaves(config) for config in configs]
+    keys = dict.fromkeys(key for each in every for key in each)
+    values = {key: tuple(each.get(key) for each in every) for key in keys}
     return {key: row for key, row in values.items() if len(set(row)) > 1}
 
 
@@ -278,13 +278,13 @@ def _with_tuples(value: Any) -> Any:
     return value
 
 
-def _leaves(value: Any, prefix: str = "") -> dict[str, str]:
+def leaves(value: Any, prefix: str = "") -> dict[str, str]:
     """Every single option below `value` as {dotted key: value as it would be typed}."""
     if isinstance(value, Component):
-        return {f"{prefix}.name": shown(value.name), **_leaves(value.options, prefix)}
+        return {f"{prefix}.name": shown(value.name), **leaves(value.options, prefix)}
     if not isinstance(value, Options):
         return {prefix: shown(plain(value), 200)}
-    leaves: dict[str, str] = {}
+    found: dict[str, str] = {}
     for key in type(value).model_fields:
-        leaves |= _leaves(getattr(value, key), f"{prefix}.{key}" if prefix else key)
-    return leaves
+        found |= leaves(getattr(value, key), f"{prefix}.{key}" if prefix else key)
+    return found

@@ -28,6 +28,7 @@ from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, TakesLong, draw_all, suitable
 from clfkit.preparation import about_classes, memory_errors, read_data, refuse_several
+from clfkit.report.page import write_report
 from clfkit.reporting import Audience, heard_by
 from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, same_moments
 from clfkit.run import RunDirectory
@@ -253,6 +254,9 @@ class _Session:
             for name, result in draw_all(classifier, names, math.inf if asked else PATIENCE):
                 if isinstance(result, TakesLong) or (isinstance(result, NothingToDraw) and asked):
                     self.listener.say(f"no figure {name!r}: {result}")
+        if self.config.report:  # about a run that is finished but for this
+            self.run.set_status("finished", timing=self.clock.rounded())
+            write_report(self.run, classifier=classifier)
 
     def _announce(self) -> None:
         bundle, engine = self.bundle, self.engine

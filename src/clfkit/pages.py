@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.resources import files
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from clfkit.wording import printable
+
 if TYPE_CHECKING:
+    from jinja2 import Template
     from markupsafe import Markup
 
 Filters = Mapping[str, Callable[[Any], object]]
@@ -15,11 +21,37 @@ Filters = Mapping[str, Callable[[Any], object]]
 
 
 def render(package: str, template: str, filters: Filters = MappingProxyType({}), **values: Any) -> Markup:
-    """A package's template, filled in. A value that the template names and nobody gives is an error."""
-    from jinja2 import Environment, StrictUndefined
+    """A package's template, filled in. A value that the template names and nobody gives is an error.
+
+    Control characters of text, and those that turn its direction, are written out.
+    """
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    prepared = _template(package, template, tuple(filters.items()))
+    return Markup(prepared.render(**values))  # escaped by the environment
+
+
+@cache
+def _template(package: str, template: str, filters: tuple[tuple[str, Callable[[Any], object]], ...]) -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=visible
+    )
     environment.filters.update(filters)
-    text = (files(package) / template).read_text(encoding="utf-8")
-    return Markup(environment.from_string(text).render(**values))  # escaped by the environment
+    return environment.from_string((files(package) / template).read_text(encoding="utf-8"))
+
+
+def visible(value: Any) -> Any:
+    """A text or path whose characters can all be seen; anything else, HTML too, as it is."""
+    return printable(str(value), None) if type(value) is str or isinstance(value, PurePath) else value
+
+
+def as_script(value: Any) -> Markup:
+    """JSON that may stand inside of a script element: nothing in it can end the element or begin a comment."""
+    from markupsafe import Markup
+
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)  # what is beyond ASCII is escaped by it
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)

@@ -28,10 +28,10 @@ from clfkit.storage import changing, write_atomically, write_json
 from clfkit.tracker_files import TrackerFiles
 
 OUTPUTS = Path("outputs")
+REPORT = "report.html"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LOCK_PATIENCE = 1.0  # seconds
-
-PREDICTION_ARRAYS = ("ids", "labels", "predicted", "probabilities", "top_classes")
+PREDICTION_ARRAYS = ("ids", "labels", "predicted", "probabilities", "top_classes", "top_probabilities")
 
 Kind = Literal["best", "last", "initial"]
 Status = Literal["running", "finished", "interrupted", "failed", "crashed"]
@@ -223,22 +223,24 @@ class RunDirectory:
         """What was predicted for each sample of an evaluated split; None without.
 
         ids: (N,). labels: (N,) class indices. predicted: (N,) the most probable class of each, as an index.
-        Raises RunError for a damaged file.
+        And what `stored_probabilities` of clfkit.evaluation has kept. Raises RunError for a damaged file.
         """
         path = self.path / "predictions" / f"{split}.npz"
         if not path.is_file():
             return None
         try:
-            ids, labels, predicted, all_classes, top = read_arrays(path, *((name,) for name in PREDICTION_ARRAYS))
+            found = read_arrays(path, *((name,) for name in PREDICTION_ARRAYS))
         except DataError as error:
             raise RunError(str(error)) from None
-        if predicted is None and top is not None:
-            predicted = top[:, 0]
-        elif predicted is None and all_classes is not None:
-            predicted = all_classes.argmax(axis=1)
-        if ids is None or labels is None or predicted is None or not len(ids) == len(labels) == len(predicted):
+        kept = {name: array for name, array in zip(PREDICTION_ARRAYS, found, strict=True) if array is not None}
+        if "predicted" not in kept and "top_classes" in kept:
+            kept["predicted"] = kept["top_classes"][:, 0]
+        elif "predicted" not in kept and "probabilities" in kept:
+            kept["predicted"] = kept["probabilities"].argmax(axis=1)
+        rows = [len(kept[name]) for name in ("ids", "labels", "predicted") if name in kept]
+        if len(rows) < 3 or len(set(rows)) > 1:
             raise RunError(f"{path} does not hold ids, labels and predictions of the same samples")
-        return {"ids": ids, "labels": labels, "predicted": predicted}
+        return kept
 
     def export_path(self, name: str) -> Path:
         """export/<name>."""
@@ -260,7 +262,7 @@ class RunDirectory:
     def written(self) -> dict[str, Path]:
         """What of a run a user looks for first, and where it is, as far as it exists."""
         places = {"run": ".", "weights": "checkpoints/best/model.safetensors", "history": "history.jsonl"}
-        places |= {"evaluation": "evaluation", "plots": "plots"}
+        places |= {"evaluation": "evaluation", "plots": "plots", "report": REPORT}
         return {what: path for what, name in places.items() if (path := self.path / name).exists()}
 
     def _folder(self, name: str) -> Path:

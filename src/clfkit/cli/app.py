@@ -20,6 +20,7 @@ from clfkit.cli import (
     plan,
     plot,
     predict,
+    report,
     runs,
     schema,
     train,
@@ -61,6 +62,7 @@ app.command("compare", epilog="Example:  clfkit compare 'outputs/blobs/*' --sort
 app.command("ensemble", epilog="Example:  clfkit ensemble outputs/digits/a outputs/digits/b")(ensemble.ensemble)
 app.command("predict", epilog="Example:  clfkit predict --checkpoint outputs/mnist/RUN digit.png")(predict.predict)
 app.command("export", epilog="Example:  clfkit export outputs/mnist/RUN --format onnx")(export.export)
+app.command("report", epilog="Example:  clfkit report latest")(report.report)
 app.command("plot", epilog="Example:  clfkit plot curves latest, or  clfkit plot optimizers RUN RUN …")(plot.plot)
 app.command("plot-boundary", epilog="Example:  clfkit plot-boundary --checkpoint latest --out boundary.png")(
     plot.plot_boundary

@@ -1,0 +1,30 @@
+"""clfkit report: a run as one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clfkit.cli.arguments import Plugins
+from clfkit.cli.terminal import say
+
+
+def report(
+    source: Annotated[str, typer.Argument(metavar="RUN", help="Run directory, or `latest`.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write; by default report.html in the run.")
+    ] = None,
+    root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
+        "outputs"
+    ),
+    plugin: Plugins = [],
+) -> None:
+    """Write one HTML page about a run: results, data, curves, confusions, mistakes. It needs no network."""
+    from clfkit.report.page import write_report
+    from clfkit.run import RunDirectory, latest_run
+
+    run = latest_run(root) if source == "latest" else RunDirectory.open(Path(source))
+    path = write_report(run, output)
+    say(f"{path}  {path.stat().st_size:,} bytes")

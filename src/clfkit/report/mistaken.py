@@ -1,0 +1,146 @@
+"""The sections of a report about single classes and samples: confusions, calibration, mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clfkit.data.bundle import IndexArray
+from clfkit.report.charts import written
+from clfkit.report.material import Material
+from clfkit.report.pictures import data_uri
+from clfkit.report.sections import BARRED_CLASSES, Missing, value
+
+GALLERY = 48
+"""Mistakes that are shown."""
+SUSPECTS = 60
+"""Likely label errors that are listed."""
+PAIRS = 30
+"""Pairs of classes that are listed."""
+TABLED_CLASSES = 5000
+"""Rows of the table of classes; of more the ones with the lowest F1."""
+
+
+def confusion(material: Material) -> dict[str, Any] | Missing:
+    """The counts of every pair of classes that occurs, and the most confused ones in words."""
+    judged = material.judged
+    if judged is None:
+        return Missing("no predictions are saved")
+    true, said, counts = judged.confusion
+    support = np.bincount(judged.labels, minlength=judged.classes)
+    wrong = np.flatnonzero(true != said)
+    order = wrong[np.lexsort((-counts[wrong] / support[true[wrong]], -counts[wrong]))][:PAIRS]
+    names = material.classes
+    return {
+        "counts": np.column_stack([true, said, counts]).ravel().tolist(),
+        "pairs": [
+            (names[true[at]], names[said[at]], int(counts[at]), written(counts[at] / support[true[at]], "percent"))
+            for at in order
+        ],
+        "mistakes": len(judged.mistakes),
+        "samples": len(judged),
+        "kinds": len(wrong),
+    }
+
+
+def classes(material: Material) -> dict[str, Any] | Missing:
+    """Precision, recall, F1 and support of each class: of many the lowest F1 first, else in the order of the data."""
+    table = material.evaluation.get("classes", {})
+    if not table:
+        return Missing("nothing was evaluated yet")
+    judged, counts = material.judged, material.train_counts
+    often = _taken_for(material) if judged is not None else {}
+    names = list(enumerate(table))
+    if len(names) > BARRED_CLASSES:
+        names.sort(key=lambda pair: (table[pair[1]]["f1"] is None, table[pair[1]]["f1"]))
+    rows = [
+        {
+            "name": name,
+            "train": counts[at] if at < len(counts) else None,
+            "support": table[name]["support"],
+            **{column: value("accuracy", table[name][column], table[name].get(f"{column}_interval"))
+               for column in ("recall", "precision", "f1")},
+            "taken": often.get(name, ("", 0)),
+        }
+        for at, name in names[:TABLED_CLASSES]
+    ]  # fmt: skip
+    return {"rows": rows, "all": len(names), "intervals": any(row["recall"].interval for row in rows)}
+
+
+def _taken_for(material: Material) -> dict[str, tuple[str, int]]:
+    """For each class the one that its samples are most often taken for, and how many."""
+    assert material.judged is not None, "asked for with predictions"
+    found: dict[str, tuple[str, int]] = {}
+    for true, said, count in zip(*(each.tolist() for each in material.judged.confusion), strict=True):
+        name = material.classes[true]
+        if true != said and count > found.get(name, ("", 0))[1]:
+            found[name] = (material.classes[said], count)
+    return found
+
+
+def calibration(material: Material) -> dict[str, Any] | Missing:
+    """Confidence against accuracy."""
+    judged = material.judged
+    if judged is None or not len(judged):
+        return Missing("no predictions are saved")
+    bins = judged.reliability()
+    gap = sum(each.samples * (each.accuracy - each.confidence) for each in bins) / len(judged)
+    return {
+        "bins": bins,
+        "largest": max(each.samples for each in bins),
+        "ece": written(sum(e.samples * abs(e.accuracy - e.confidence) for e in bins) / len(judged), "percent"),
+        "gap": written(abs(gap), "percent"),
+        "tone": "overconfident" if gap < 0 else "underconfident",
+        "sure": written(float(judged.confidence.mean()), "percent"),
+        "right": written(float((judged.labels == judged.predicted).mean()), "percent"),
+        "temperature": material.evaluation.get("calibration", {}),
+    }
+
+
+def mistakes(material: Material) -> dict[str, Any] | Missing:
+    """The mistakes that the model was surest of."""
+    judged = material.judged
+    if judged is None:
+        return Missing("no predictions are saved")
+    return {**_listed(material, judged.mistakes[:GALLERY]), "all": len(judged.mistakes)}
+
+
+def label_errors(material: Material) -> dict[str, Any] | Missing:
+    """Samples whose given label is probably wrong: those that the evaluation names, or found in the predictions."""
+    judged = material.judged
+    if judged is None:
+        return Missing("no predictions are saved")
+    named = material.evaluation.get("label_errors")
+    if named is None:
+        rows = judged.suspects()
+    else:
+        places = {str(name): at for at, name in enumerate(judged.ids.tolist())}
+        found = (places.get(str(each.get("id"))) for each in named)
+        rows = np.array([at for at in found if at is not None], np.int64)
+    return {**_listed(material, rows[:SUSPECTS]), "all": len(rows)}
+
+
+def _listed(material: Material, rows: IndexArray) -> dict[str, Any]:
+    """Samples with what they are and what they were taken for, and their pictures where there are some."""
+    judged, samples, names = material.judged, material.samples, material.classes
+    assert judged is not None, "asked for with predictions"
+    spec = material.classifier.spec if material.classifier else None
+    pictures = [""] * len(rows)
+    if spec is not None and spec.inputs == "image" and not isinstance(samples, str) and len(rows):
+        pictures = [data_uri(pixels) for pixels in samples.inputs[rows]]
+    return {
+        "items": [
+            {
+                "id": str(judged.ids[row]),
+                "given": names[judged.labels[row]],
+                "said": names[judged.predicted[row]],
+                "share": float(judged.confidence[row]),
+                "probability": written(float(judged.confidence[row]), "percent"),
+                "own": written(float(judged.own[row]), "percent"),
+                "picture": picture,
+            }
+            for row, picture in zip(rows.tolist(), pictures, strict=True)
+        ],
+        "no_pictures": samples if spec is not None and spec.inputs == "image" and isinstance(samples, str) else "",
+    }

@@ -1,0 +1,59 @@
+"""The report as one HTML file that needs nothing beside itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clfkit import __version__
+from clfkit.classifier import Classifier
+from clfkit.pages import as_script, render, visible
+from clfkit.report import charts, mistaken, sections
+from clfkit.report.material import Material
+from clfkit.run import REPORT, RunDirectory
+from clfkit.storage import write_atomically
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+
+def write_report(run: RunDirectory, path: Path | None = None, classifier: Classifier | None = None) -> Path:
+    """Write the report of a run, by default into its folder, and say where.
+
+    classifier: its best model with its data, where they are at hand. Raises RunError, ConfigError.
+    """
+    path = path or run.path / REPORT
+    write_atomically(path, page(Material.of(run, classifier)).encode())
+    return path
+
+
+def page(material: Material) -> Markup:
+    """The HTML of a report. What is missing is said in its place."""
+    script = _asset("report.js")
+    confusion, planes = mistaken.confusion(material), sections.regions(material)
+    inlined: dict[str, Any] = {"classes": [visible(name) for name in material.classes]}
+    if isinstance(confusion, dict):
+        inlined["confusion"] = confusion.pop("counts")
+    if isinstance(planes, dict):
+        inlined["planes"] = {key: planes.pop(key) for key in ("frames", "points", "side", "optimal")}
+        planes["captions"] = [frame["caption"] for frame in inlined["planes"]["frames"]]
+    return render(
+        "clfkit.report", "templates/report.html",
+        material=material, version=__version__, chart=charts, style=_asset("report.css"), script=script,
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(), inlined=as_script(inlined),
+        headline=sections.headline(material), metrics=sections.metrics(material), config=sections.config(material),
+        data=sections.data(material), curves=sections.curves(material), planes=planes, confusion=confusion,
+        classes=mistaken.classes(material), calibration=mistaken.calibration(material),
+        mistakes=mistaken.mistakes(material), label_errors=mistaken.label_errors(material),
+        timing=sections.timing(material), environment=sections.environment(material),
+    )  # fmt: skip
+
+
+def _asset(name: str) -> Markup:
+    """A file of our own that is put in as it is."""
+    from markupsafe import Markup
+
+    return Markup((files("clfkit.report") / "templates" / name).read_text(encoding="utf-8"))
