@@ -257,6 +257,7 @@ def test_predictions_are_those_that_were_saved(run: RunDirectory) -> None:
     assert {name: found[name].tolist() for name in ("ids", "labels", "predicted")} == {
         "ids": ids.tolist(), "labels": [0, 1, 2], "predicted": [0, 2, 2]
     }  # fmt: skip
+    assert found["probabilities"].tolist() == probabilities.tolist()
     of_many = {"top_classes": np.array([[4, 1], [7, 0], [2, 4]]), "top_probabilities": probabilities[:, :2]}
     run.save_predictions("valid", ids=ids, labels=labels, **of_many)
     found = run.predictions("valid")
