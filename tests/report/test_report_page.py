@@ -221,6 +221,18 @@ def test_an_older_evaluation_without_intervals(trained_on: Trained, tmp_path: Pa
     assert "evaluated without intervals" in page_of(run).sections["summary"]
 
 
+def test_what_the_accuracy_is_compared_with(trained_on: Trained, tmp_path: Path) -> None:
+    run = copied(trained_on("blobs"), tmp_path)
+    evaluation = run.evaluation("test")
+    assert evaluation is not None
+    compared = {"bayes": {"accuracy": 0.91234}, "baselines": {"majority": {"accuracy": 0.5}, "odd": {"accuracy": None}}}
+    run.save_evaluation("test", {**evaluation, **compared})
+    summary = page_of(run).sections["summary"]
+    assert "Best possible 91.23 %" in summary
+    assert "Majority 50.00 %" in summary
+    assert "Odd" not in summary
+
+
 def test_damaged_predictions_are_named(trained_on: Trained, tmp_path: Path) -> None:
     run = copied(trained_on("digits"), tmp_path)
     said = run.predictions("test")
