@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -130,6 +132,7 @@ def test_parameters_metrics_files_and_tags(laboratory: Any, store: Any) -> None:
     assert found.info.status == "FINISHED" and found.info.run_name == "one"
     assert found.data.tags["clfkit.version"] and found.data.tags["clfkit.run"] == str(run.path)
     kept = {"config.yaml", "metrics.csv", "plots/curves.png", "evaluation/test.json", "evaluation/valid.json"}
+    kept.add("report.html")
     assert artifacts(store, found) == kept
     assert (laboratory.out / "mlruns" / found.info.run_id / "artifacts" / "config.yaml").read_bytes() == (
         run.path / "config.yaml"
@@ -254,22 +257,26 @@ def test_a_server_that_is_not_there_ends_no_training(laboratory: Any, store: Any
     assert notes[0].startswith("note: the rest of this run is not tracked by mlflow: ") and "127.0.0.1" in notes[0]
 
 
-def test_a_store_that_breaks_ends_no_training_and_is_caught_up_with(laboratory: Any, store: Any) -> None:
+def changed(file: Path, statement: str) -> None:
+    """Change a store as another program may."""
+    with contextlib.closing(sqlite3.connect(file)) as store, store:
+        store.execute(statement)
+
+
+def test_a_store_that_fails_ends_no_training_and_is_caught_up_with(laboratory: Any, store: Any) -> None:
     file = laboratory.out / "mlflow.db"
     run_id = "one"
 
-    class Breaks(Heard):
+    class Spoils(Heard):
         def on_epoch_end(self, record: Any, best: bool) -> None:
             if record.epoch == 1:
-                file.chmod(0o600)
-                self.content = file.read_bytes()
-                file.write_bytes(b"no database any more" * 1000)
+                changed(file, "ALTER TABLE metrics RENAME TO elsewhere")
 
-    run = laboratory.run(config(laboratory), heard := Breaks(), run_id)
+    run = laboratory.run(config(laboratory), heard := Spoils(), run_id)
     assert run.status()["status"] == "finished"
     assert [line.startswith("note: the rest of this run is not tracked by mlflow") for line in heard.said] == [True]
     assert len((run.path / "metrics.csv").read_text().splitlines()) == 5
-    file.write_bytes(heard.content)
+    changed(file, "ALTER TABLE elsewhere RENAME TO metrics")
     resume_run(run, Quiet(), config(laboratory, {"train.epochs": 5}))
     assert points(store, stored(store)) == expected(run)
 
