@@ -15,7 +15,7 @@ PACKAGE = Path(clfkit.__file__).parent
 # The same table stands in docs/architecture.md. A name stands for a module or for a whole folder; the longest one
 # that fits counts. A module imports from lower floors, or from its own folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "vision", "wording", "interruption", "reporting", "world"),
+    ("errors", "rng", "vision", "wording", "interruption", "reporting", "world", "axes"),
     ("options", "plugins", "storage", "pages"),
     ("document", "signature", "tracker_files"),
     ("registry",),
@@ -23,8 +23,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("train_options", "history"),
     ("config", "engines.base"),
     ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations", "mixings"),
-    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes", "baselines"),
-    ("run", "views"),
+    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes"),
+    ("run", "baselines", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching", "trackers"),
     ("plots", "memory", "timing", "preparation", "exporting"),
     ("batch_size", "comparing", "report"),

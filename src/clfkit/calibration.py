@@ -25,7 +25,7 @@ def fit_temperature(probabilities: FloatArray, labels: IndexArray) -> float:
     own = np.take_along_axis(logits, labels[chosen, None], axis=1)[:, 0]
     inverse = 1.0
     for _ in range(STEPS):  # Newton's method: the loss is convex in 1 / T
-        shares = _softmax(logits * inverse)
+        shares = softmax(logits * inverse)
         mean = (shares * logits).sum(axis=1)
         slope = float((mean - own).mean())
         curvature = float(((shares * logits**2).sum(axis=1) - mean**2).mean())
@@ -38,11 +38,12 @@ def fit_temperature(probabilities: FloatArray, labels: IndexArray) -> float:
 
 def tempered(probabilities: FloatArray, temperature: float) -> FloatArray:
     """softmax(log p / T) of probabilities (N, K): flatter for T above 1, steeper below."""
-    found: FloatArray = _softmax(_logits(probabilities) / temperature).astype(np.float32)
+    found: FloatArray = softmax(_logits(probabilities) / temperature).astype(np.float32)
     return found
 
 
-def _softmax(logits: FloatArray) -> FloatArray:
+def softmax(logits: FloatArray) -> FloatArray:
+    """Class probabilities (N, K) of logits (N, K), in their type."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     found: FloatArray = powers / powers.sum(axis=1, keepdims=True)
     return found

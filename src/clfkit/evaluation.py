@@ -95,11 +95,15 @@ class Evaluation:
 
     def calibration(self) -> dict[str, Any]:
         """The bins of a reliability diagram, and what the model's temperature makes of them and of the metrics."""
-        found: dict[str, Any] = {"bins": reliability(self.predictions)}
+        found: dict[str, Any] = {"bins": _bins(self.predictions)}
         if self.calibrated is not None:
             found |= {"temperature": self.temperature, "metrics": score(self.calibrated, OF_PROBABILITIES)}
-            found |= {"calibrated_bins": reliability(self.calibrated)}
+            found |= {"calibrated_bins": _bins(self.calibrated)}
         return found
+
+
+def _bins(predictions: Predictions) -> list[dict[str, float]]:
+    return [each._asdict() for each in reliability(predictions.confidence, predictions.right)]
 
 
 def evaluate(

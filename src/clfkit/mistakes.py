@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from clfkit.data.bundle import Ids
+from clfkit.data.bundle import Ids, IndexArray
 from clfkit.metrics import Predictions, share
+
+Shares = npt.NDArray[np.floating]
 
 MOST_PAIRS = 100
 MOST_SUSPECTS = 200
@@ -49,29 +52,34 @@ class Suspect:
 
 
 def likely_label_errors(predictions: Predictions, ids: Ids, most: int = MOST_SUSPECTS) -> list[Suspect]:
-    """Samples whose given label the model contradicts with confidence, the most certain first.
-
-    It is confident of a class when it gives it at least the mean probability that it gives to samples of that class:
-    confident learning, Northcutt et al., "Confident learning: estimating uncertainty in dataset labels", 2021. Since
-    classes that overlap contradict each other without an error of anybody, the given label must also have less than
-    a twentieth of its own mean. Ranked by the probability of the predicted class less that of the given one.
-    """
-    k, names, said = len(predictions.classes), predictions.classes.names, predictions.predicted
-    known = np.asarray(ids)
-    usual = share(
-        np.bincount(predictions.labels, predictions.own, minlength=k), np.bincount(predictions.labels, minlength=k)
-    )
-    sure = predictions.confidence >= usual[said]  # of a class without samples: never
-    contradicted = ~predictions.right & sure & (predictions.own < RULED_OUT * usual[predictions.labels])
-    rows = np.flatnonzero(contradicted)
-    margin = predictions.confidence[rows] - predictions.own[rows]
+    """Samples whose given label is probably wrong, see `contradicted`, the most certain first."""
+    names, labels, said = predictions.classes.names, predictions.labels, predictions.predicted
+    confidence, own, known = predictions.confidence, predictions.own, np.asarray(ids)
     return [
         Suspect(
             known[row].item(),
-            names[predictions.labels[row]],
+            names[labels[row]],
             names[said[row]],
-            round(float(predictions.confidence[row]), 4),
-            round(float(predictions.own[row]), 4),
+            round(float(confidence[row]), 4),
+            round(float(own[row]), 4),
         )
-        for row in rows[np.argsort(-margin, kind="stable")][:most].tolist()
+        for row in contradicted(labels, said, confidence, own, len(names))[:most].tolist()
     ]
+
+
+def contradicted(
+    labels: IndexArray, predicted: IndexArray, confidence: Shares, own: Shares, classes: int
+) -> IndexArray:
+    """Positions of samples whose given label the model contradicts with confidence, the most certain first.
+
+    labels, predicted: (N,) class indices. confidence, own: (N,) probabilities of the predicted class and of the given
+    one. The model is confident of a class when it gives it at least the mean probability that it gives to samples of
+    that class: confident learning, Northcutt et al., "Confident learning: estimating uncertainty in dataset labels",
+    2021. Since classes that overlap contradict each other without an error of anybody, the given label must also have
+    less than a twentieth of its own mean. Ranked by the probability of the predicted class less that of the given one.
+    """
+    usual = share(np.bincount(labels, own, minlength=classes), np.bincount(labels, minlength=classes))
+    sure = confidence >= usual[predicted]  # of a class without samples: never
+    rows = np.flatnonzero((predicted != labels) & sure & (own < RULED_OUT * usual[labels]))
+    order: IndexArray = rows[np.argsort(own[rows] - confidence[rows], kind="stable")]
+    return order

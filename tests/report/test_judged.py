@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clfkit.report.judged import BINS, Judged
+from clfkit.metrics.probabilities import CONFIDENCE_BINS
+from clfkit.mistakes import RULED_OUT
+from clfkit.report.judged import Judged
 
 
 def judged(seed: int, samples: int, classes: int) -> tuple[Judged, np.ndarray]:
@@ -34,7 +36,7 @@ def test_reliability_counts_every_sample_once(size: tuple[int, int, int]) -> Non
         assert each.samples == inside.sum()
         assert each.accuracy == pytest.approx((found.labels == found.predicted)[inside].mean())
         assert each.confidence == pytest.approx(found.confidence[inside].mean())
-    assert len(bins) <= BINS
+    assert len(bins) <= CONFIDENCE_BINS
 
 
 @settings(deadline=None, max_examples=40)
@@ -45,7 +47,9 @@ def test_suspects_contradict_with_usual_confidence(size: tuple[int, int, int]) -
     for row in range(len(found)):
         own, said = found.labels[row], found.predicted[row]
         of_class = probabilities[found.labels == said, said]
-        if own != said and len(of_class) and probabilities[row, said] >= of_class.mean():
+        of_own = probabilities[found.labels == own, own]
+        sure = own != said and len(of_class) and probabilities[row, said] >= of_class.mean()
+        if sure and probabilities[row, own] < RULED_OUT * of_own.mean():
             expected.append(row)
     assert sorted(found.suspects().tolist()) == expected
     margins = (found.confidence - found.own)[found.suspects()]

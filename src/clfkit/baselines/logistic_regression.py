@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.baselines import Learnable, TooLarge
+from clfkit.calibration import softmax
 from clfkit.components import baselines
 from clfkit.data.bundle import FloatArray
 
@@ -27,14 +28,14 @@ def logistic_regression(train: Learnable, features: FloatArray) -> FloatArray:
     start = np.zeros((inputs + 1) * train.classes)
     fitted = minimize(_loss, start, (train,), "L-BFGS-B", jac=True, options={"maxiter": ITERATIONS}).x
     weights = fitted.reshape(inputs + 1, train.classes)
-    return _softmax(features @ weights[:-1] + weights[-1]).astype(np.float32)
+    return softmax(features @ weights[:-1] + weights[-1]).astype(np.float32)
 
 
 def _loss(numbers: npt.NDArray[np.float64], train: Learnable) -> tuple[float, npt.NDArray[np.float64]]:
     """Mean loss and its gradient. numbers: ((D + 1) · K,) weights, the biases last, which bear no penalty."""
     samples, inputs = train.features.shape
     weights = numbers.reshape(inputs + 1, train.classes).astype(np.float32)
-    found = _softmax(train.features @ weights[:-1] + weights[-1])
+    found = softmax(train.features @ weights[:-1] + weights[-1])
     own = found[np.arange(samples), train.labels]
     loss = -np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean(dtype=np.float64)
     found[np.arange(samples), train.labels] -= 1
@@ -42,9 +43,3 @@ def _loss(numbers: npt.NDArray[np.float64], train: Learnable) -> tuple[float, np
     gradient = np.concatenate(((train.features.T @ found).ravel(), found.sum(axis=0))).astype(np.float64) / samples
     gradient[: -train.classes] += penalised / samples
     return float(loss + (penalised**2).sum() / (2 * samples)), gradient
-
-
-def _softmax(logits: FloatArray) -> FloatArray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    found: FloatArray = powers / powers.sum(axis=1, keepdims=True)
-    return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from clfkit.components import metrics
-from clfkit.metrics import Numbers, Predictions
+from clfkit.metrics import Numbers, Predictions, share
 
 CONFIDENCE_BINS = 15  # as in Guo et al.
 SMALLEST = float(np.finfo(np.float32).eps)
@@ -53,16 +55,28 @@ def confidence_bins(confidence: npt.NDArray[np.floating]) -> npt.NDArray[np.int6
     return found.clip(0, CONFIDENCE_BINS - 1)
 
 
-def reliability(predictions: Predictions) -> list[dict[str, float]]:
-    """Each bin that is not empty: from, to, samples, mean confidence, accuracy."""
-    bins, confidence = confidence_bins(predictions.confidence), predictions.confidence
+class Bin(NamedTuple):
+    """Samples whose confidence lies between low and high: how many, its mean, and the share of them that is right."""
+
+    low: float
+    high: float
+    samples: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> list[Bin]:
+    """Confidence beside accuracy in the bins of `ece`, empty ones left out. Both (N,)."""
+    at = confidence_bins(confidence)
+    counts = np.bincount(at, minlength=CONFIDENCE_BINS)
+    sure, hits = (share(np.bincount(at, each, minlength=CONFIDENCE_BINS), counts) for each in (confidence, right))
     return [
-        {
-            "from": round(index / CONFIDENCE_BINS, 4),
-            "to": round((index + 1) / CONFIDENCE_BINS, 4),
-            "samples": int((bins == index).sum()),
-            "confidence": float(confidence[bins == index].mean()),
-            "accuracy": float(predictions.right[bins == index].mean()),
-        }
-        for index in np.unique(bins).tolist()
+        Bin(
+            index / CONFIDENCE_BINS,
+            (index + 1) / CONFIDENCE_BINS,
+            int(counts[index]),
+            float(sure[index]),
+            float(hits[index]),
+        )
+        for index in np.flatnonzero(counts).tolist()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from clfkit.calibration import tempered
 from clfkit.classifier import Classifier
 from clfkit.components import plots
 from clfkit.metrics import Predictions, score
+from clfkit.metrics.probabilities import CONFIDENCE_BINS
 from clfkit.metrics.probabilities import reliability as bins_of
 from clfkit.plots._predictions import drawable_split, predictions_on
 from clfkit.plots.style import COLOURS, label
@@ -45,12 +46,11 @@ def reliability(classifier: Classifier) -> Figure:
 
 
 def _draw(upper: Axes, lower: Axes, predictions: Predictions, number: int, name: str) -> None:
-    bins: list[dict[str, Any]] = bins_of(predictions)
+    bins = bins_of(predictions.confidence, predictions.right)
     colour = COLOURS[number]
-    at, accuracy = [each["confidence"] for each in bins], [each["accuracy"] for each in bins]
+    at, accuracy = [each.confidence for each in bins], [each.accuracy for each in bins]
     error = score(predictions, ["ece"])["ece"]
     upper.plot(at, accuracy, color=colour, marker="os"[number], markersize=5, label=f"{name}, error {error:.1%}")
-    shares = np.array([each["samples"] for each in bins]) / len(predictions.labels)
-    edges = [each["from"] for each in bins], [each["to"] - each["from"] for each in bins]
-    half = np.array(edges[1]) / 2
-    lower.bar(np.array(edges[0]) + number * half, shares, half, align="edge", color=colour)
+    shares = np.array([each.samples for each in bins]) / len(predictions.labels)
+    low, half = np.array([each.low for each in bins]), 0.5 / CONFIDENCE_BINS
+    lower.bar(low + number * half, shares, half, align="edge", color=colour)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray
 from clfkit.errors import RunError
-from clfkit.metrics import share
-
-BINS = 15
-"""Of confidence: as many as the metric `ece` has."""
+from clfkit.metrics.probabilities import Bin, reliability
+from clfkit.mistakes import contradicted
 
 Shares = npt.NDArray[np.float64]
 
@@ -73,36 +71,9 @@ class Judged:
         return pairs // self.classes, pairs % self.classes, counts.astype(np.int64)
 
     def suspects(self) -> IndexArray:
-        """Positions of samples whose given label is probably wrong, the most certain first.
-
-        The model contradicts the label, and is as sure as it usually is of the class that it says instead: at least the
-        mean probability that samples of that class get. Ranked by the margin. Northcutt et al., "Confident learning:
-        estimating uncertainty in dataset labels", 2021.
-        """
-        usual = share(
-            np.bincount(self.labels, self.own, minlength=self.classes), np.bincount(self.labels, minlength=self.classes)
-        )
-        wrong = self.mistakes
-        sure = wrong[self.confidence[wrong] >= usual[self.predicted[wrong]]]
-        return sure[np.argsort(self.own[sure] - self.confidence[sure], kind="stable")]
+        """Positions of samples whose given label is probably wrong, the most certain first."""
+        return contradicted(self.labels, self.predicted, self.confidence, self.own, self.classes)
 
     def reliability(self) -> list[Bin]:
-        """Confidence beside accuracy, by confidence in `BINS` bins of one width; empty ones are left out."""
-        at = np.minimum((self.confidence * BINS).astype(np.int64), BINS - 1)
-        counts = np.bincount(at, minlength=BINS)
-        sure = share(np.bincount(at, self.confidence, minlength=BINS), counts)
-        right = share(np.bincount(at, self.labels == self.predicted, minlength=BINS), counts)
-        return [
-            Bin(index / BINS, (index + 1) / BINS, int(counts[index]), float(sure[index]), float(right[index]))
-            for index in np.flatnonzero(counts).tolist()
-        ]
-
-
-class Bin(NamedTuple):
-    """Samples whose confidence lies between low and high: how many, its mean, and the share that is right."""
-
-    low: float
-    high: float
-    samples: int
-    confidence: float
-    accuracy: float
+        """Confidence beside accuracy, by confidence; empty bins are left out."""
+        return reliability(self.confidence, self.labels == self.predicted)

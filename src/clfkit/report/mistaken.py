@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clfkit.data.bundle import IndexArray
+from clfkit.metrics.probabilities import Bin
 from clfkit.report.charts import written
 from clfkit.report.material import Material
 from clfkit.report.pictures import data_uri
@@ -80,21 +81,29 @@ def _taken_for(material: Material) -> dict[str, tuple[str, int]]:
 
 
 def calibration(material: Material) -> dict[str, Any] | Missing:
-    """Confidence against accuracy."""
-    judged = material.judged
+    """Confidence against accuracy, and what the model's temperature makes of it.
+
+    As far as the evaluation knows them the figures are its own: those of saved probabilities are rounded.
+    """
+    judged, known = material.judged, material.evaluation.get("calibration", {})
     if judged is None or not len(judged):
         return Missing("no predictions are saved")
-    bins = judged.reliability()
+    bins = [Bin(**each) for each in known["bins"]] if "bins" in known else judged.reliability()
+    error = material.evaluation.get("metrics", {}).get("ece")
+    if error is None:
+        error = sum(each.samples * abs(each.accuracy - each.confidence) for each in bins) / len(judged)
     gap = sum(each.samples * (each.accuracy - each.confidence) for each in bins) / len(judged)
     return {
         "bins": bins,
         "largest": max(each.samples for each in bins),
-        "ece": written(sum(e.samples * abs(e.accuracy - e.confidence) for e in bins) / len(judged), "percent"),
+        "ece": written(error, "percent"),
         "gap": written(abs(gap), "percent"),
         "tone": "overconfident" if gap < 0 else "underconfident",
         "sure": written(float(judged.confidence.mean()), "percent"),
         "right": written(float((judged.labels == judged.predicted).mean()), "percent"),
-        "temperature": material.evaluation.get("calibration", {}),
+        "warm": (written(known["temperature"], "number"), written(known["metrics"]["ece"], "percent"))
+        if "temperature" in known
+        else None,
     }
 
 
