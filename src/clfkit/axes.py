@@ -23,8 +23,9 @@ class Tick:
 
 
 def room(low: float, high: float) -> tuple[float, float]:
-    """A range with some room around its ends, and of some width where they are the same."""
-    margin = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+    """A range with some room around its ends, and of some width where they are the same but for rounding."""
+    largest = max(abs(low), abs(high))
+    margin = (0.06 * (high - low) if high - low > 1e-9 * largest else 0.1 * largest) or 1.0
     return low - margin, high + margin
 
 
