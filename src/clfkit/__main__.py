@@ -13,7 +13,22 @@ gains nothing while the machine is idle, and makes a step ten times longer as so
 
 
 def main() -> None:
-    """Run the command in sys.argv. Expected errors become one line on standard error and an exit code."""
+    """Run the command in sys.argv. Expected errors become one line on standard error and an exit code.
+
+    One of several processes ends without the interpreter's own end: there, threads of torch's network are at times
+    taken down while they run, and a training that is over would end with an abort.
+    """
+    try:
+        _run()
+    except SystemExit as end:
+        if os.environ.get("WORLD_SIZE", "1") != "1" and "torch" in sys.modules:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+
+
+def _run() -> None:
     for library_limit, value in PATIENCE.items():  # read when the libraries are loaded, which is later
         os.environ.setdefault(library_limit, value)
     from clfkit.cli.app import app, lone_resume

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,4 @@ if __name__ == "__main__":
     for each in CASES:
         np.savez(Path(sys.argv[1]) / f"{each}-{several.rank}.npz", **results(each, several))  # type: ignore[arg-type]
     several.leave()
+    os._exit(0)  # as the command does, see clfkit.__main__

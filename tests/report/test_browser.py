@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ def opened(browser: Any, run: RunDirectory, scheme: str = "light", width: int = 
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get_log("performance")
     browser.get(path.as_uri())
+    until = time.monotonic() + 30
+    while browser.execute_script("return document.readyState") != "complete" and time.monotonic() < until:
+        time.sleep(0.05)
     return path
 
 
