@@ -12,14 +12,14 @@ PATIENCE = {"GOMP_SPINCOUNT": "1000", "OPENBLAS_THREAD_TIMEOUT": "8"}
 gains nothing while the machine is idle, and makes a step ten times longer as soon as another process wants a core."""
 
 
-def main() -> None:
-    """Run the command in sys.argv. Expected errors become one line on standard error and an exit code.
+def program() -> None:
+    """Be the process: run the command, then end.
 
     One of several processes ends without the interpreter's own end: there, threads of torch's network are at times
     taken down while they run, and a training that is over would end with an abort.
     """
     try:
-        _run()
+        main()
     except SystemExit as end:
         if os.environ.get("WORLD_SIZE", "1") != "1" and "torch" in sys.modules:
             sys.stdout.flush()
@@ -28,7 +28,8 @@ def main() -> None:
         raise
 
 
-def _run() -> None:
+def main() -> None:
+    """Run the command in sys.argv. Expected errors become one line on standard error and an exit code."""
     for library_limit, value in PATIENCE.items():  # read when the libraries are loaded, which is later
         os.environ.setdefault(library_limit, value)
     from clfkit.cli.app import app, lone_resume
@@ -49,4 +50,4 @@ def _run() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program()
