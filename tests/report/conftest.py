@@ -33,7 +33,25 @@ train: {epochs: 3, batch_size: 256, optimizer: {name: adam, lr: 0.01}, device: c
 plots: []
 baselines: []
 """,
+    "rare": """
+name: tiny
+seed: 7
+data: {name: table, root: FOLDER/rare.csv, label: kind}
+model: {name: mlp, hidden: [16]}
+train: {epochs: 8, batch_size: 32, optimizer: {name: adam, lr: 0.03}, device: cpu, threads: 1}
+plots: []
+baselines: []
+""",
 }
+
+
+def write_rare(path: Path) -> None:
+    """Twelve classes, of 120 samples down to 10."""
+    random, lines = np.random.default_rng(0), ["x,y,kind"]
+    for kind in range(12):
+        places = random.normal(random.uniform(-9, 9, 2), 1.5, (120 // (1 + kind), 2))
+        lines += [f"{x:.4f},{y:.4f},kind {kind:02}" for x, y in places]
+    path.write_text("\n".join(lines))
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +63,9 @@ def trained_on(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunDir
         key = f"{base} {changes}"
         if key not in made:
             folder = tmp_path_factory.mktemp("reported")
-            (folder / "tiny.yaml").write_text(TINY[base])
+            (folder / "tiny.yaml").write_text(TINY[base].replace("FOLDER", str(folder)))
+            if base == "rare":
+                write_rare(folder / "rare.csv")
             config = load_config(
                 folder / "tiny.yaml", {name.replace("__", "."): value for name, value in changes.items()}
             )

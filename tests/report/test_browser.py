@@ -52,6 +52,7 @@ def opened(browser: Any, run: RunDirectory, scheme: str = "light", width: int = 
     until = time.monotonic() + 30
     while browser.execute_script("return document.readyState") != "complete" and time.monotonic() < until:
         time.sleep(0.05)
+    assert browser.get_log("browser") == []
     return path
 
 
@@ -59,7 +60,6 @@ def test_it_opens_in_both_schemes_and_asks_for_nothing(browser: Any, trained_on:
     colours = set()
     for scheme in ("light", "dark"):
         path = opened(browser, trained_on("digits"), scheme)
-        assert browser.get_log("browser") == []
         assert len(browser.get_screenshot_as_png()) > 10_000
         colours.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
         events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
@@ -67,6 +67,15 @@ def test_it_opens_in_both_schemes_and_asks_for_nothing(browser: Any, trained_on:
         own = ("data:", "chrome://")  # the browser's first, empty page asks for parts of itself
         assert [url for url in sent if not url.startswith(own)] == [path.as_uri()]
     assert len(colours) == 2
+
+
+@pytest.mark.parametrize("base", ["blobs", "rare"])
+def test_scripts_run_to_their_end_whatever_the_run_has(
+    browser: Any, trained_on: Callable[..., RunDirectory], base: str
+) -> None:
+    opened(browser, trained_on(base))
+    painted = "return document.getElementById('matrix').dataset.shown"  # by the last of the scripts
+    assert browser.execute_script(painted) == ("3" if base == "blobs" else "12")
 
 
 def test_classes_are_sorted_and_filtered(browser: Any, many_classes: RunDirectory) -> None:

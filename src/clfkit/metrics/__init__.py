@@ -112,6 +112,8 @@ class Predictions:
         return rankings(self)
 
 
+SIZES = 8
+"""Groups of classes with about as many samples, at most."""
 OF_EACH_SAMPLE = ("predicted", "right", "own", "confidence")
 """Properties of `Predictions` that do not depend on weights."""
 
@@ -119,6 +121,17 @@ OF_EACH_SAMPLE = ("predicted", "right", "own", "confidence")
 def unbalanced(counts: IndexArray) -> bool:
     """Whether the largest class has at least twice the samples of the smallest, by the (K,) samples of each."""
     return bool(counts.max() >= 2 * counts.min())
+
+
+def of_about_one_size(counts: IndexArray, there: npt.NDArray[np.bool_]) -> list[IndexArray]:
+    """Classes with about as many samples, fewest first, in up to `SIZES` groups; those of one size stay together.
+
+    counts: (K,) samples of each class. there: (K,) which classes to group; at least one.
+    """
+    order = np.flatnonzero(there)[np.argsort(counts[there], kind="stable")]
+    sizes = counts[order]
+    borders = np.unique(np.searchsorted(sizes, sizes[np.linspace(0, len(sizes), SIZES, endpoint=False).astype(int)]))
+    return np.split(order, borders[1:])
 
 
 class PerClass(NamedTuple):

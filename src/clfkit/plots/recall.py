@@ -8,8 +8,7 @@ import numpy as np
 
 from clfkit.classifier import Classifier
 from clfkit.components import plots
-from clfkit.data.bundle import IndexArray
-from clfkit.metrics import per_class, unbalanced
+from clfkit.metrics import of_about_one_size, per_class, unbalanced
 from clfkit.plots import NothingToDraw
 from clfkit.plots._predictions import drawable_split, predicted_on
 from clfkit.plots.style import COLOURS, label
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEWEST_CLASSES = 10
-GROUPS = 8  # at most, of classes with about as many train samples, whose mean is drawn
+"""With fewer a table says it all."""
+FAR_APART = 5
+"""Ratio of the largest class to the smallest, from which their sizes stand on a logarithmic axis."""
 
 
 @plots.register("recall")
@@ -43,23 +44,15 @@ def recall(classifier: Classifier) -> Figure:
     figure = Figure(figsize=(6.4, 4.2))
     axes = figure.subplots()
     axes.scatter(counts[there], found[there], s=14, alpha=0.6, color=COLOURS[0], linewidths=0, label="a class")
-    for number, group in enumerate(_groups(counts, there)):
+    for number, group in enumerate(of_about_one_size(counts, there)):
         span = counts[group].min(), counts[group].max()
         mean = found[group].mean()
         axes.plot(
             span, (mean, mean), color=COLOURS[1], linewidth=3, label="" if number else "mean of classes of that size"
         )
-    if counts.max() >= 20 * max(1, counts.min()):
+    if counts.max() >= FAR_APART * max(1, counts.min()):
         axes.set_xscale("log" if counts.min() else "symlog")
     axes.set(ylim=(-0.03, 1.03), xlabel="train samples of the class", ylabel="recall on test")
     axes.legend(loc="lower right")
     axes.set_title(f"Recall against train samples, {k:,} classes of {label(classifier.config.name, 30)}")
     return figure
-
-
-def _groups(counts: IndexArray, there: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[IndexArray]:
-    """Classes with about as many train samples, those of one size together, fewest first."""
-    order = np.flatnonzero(there)[np.argsort(counts[there], kind="stable")]
-    sizes = counts[order]
-    borders = np.unique(np.searchsorted(sizes, sizes[np.linspace(0, len(sizes), GROUPS, endpoint=False).astype(int)]))
-    return np.split(order, borders[1:])

@@ -95,6 +95,7 @@ def calibration(material: Material) -> dict[str, Any] | Missing:
     gap = sum(each.samples * (each.accuracy - each.confidence) for each in bins) / len(judged)
     return {
         "bins": bins,
+        "calibrated": [Bin(**each) for each in known.get("calibrated_bins", ())],
         "largest": max(each.samples for each in bins),
         "ece": written(error, "percent"),
         "gap": written(abs(gap), "percent"),

@@ -13,6 +13,7 @@ from clfkit.classifier import Classifier
 from clfkit.pages import as_script, render, visible
 from clfkit.report import charts, mistaken, sections
 from clfkit.report.material import Material
+from clfkit.report.rarity import recall_by_size
 from clfkit.run import REPORT, RunDirectory
 from clfkit.storage import write_atomically
 
@@ -46,7 +47,7 @@ def page(material: Material) -> Markup:
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(), inlined=as_script(inlined),
         headline=sections.headline(material), metrics=sections.metrics(material), config=sections.config(material),
         data=sections.data(material), curves=sections.curves(material), planes=planes, confusion=confusion,
-        classes=mistaken.classes(material), calibration=mistaken.calibration(material),
+        classes=mistaken.classes(material), rarity=recall_by_size(material), calibration=mistaken.calibration(material),
         mistakes=mistaken.mistakes(material), label_errors=mistaken.label_errors(material),
         timing=sections.timing(material), environment=sections.environment(material),
     )  # fmt: skip

@@ -8,7 +8,7 @@
   const painters = [];
 
   // Charts: a line follows the pointer or the arrow keys, and the values of that epoch are read out.
-  for (const svg of document.querySelectorAll(".chart svg")) {
+  for (const svg of document.querySelectorAll(".chart svg[data-xs]")) {
     const xs = svg.dataset.xs.split(","), columns = svg.dataset.columns.split(",").map(Number);
     const lines = [...svg.querySelectorAll(".line")].map((line) => [line.dataset.name, line.dataset.values.split("|")]);
     const cursor = svg.querySelector(".cursor"), readout = svg.parentElement.querySelector(".readout");
