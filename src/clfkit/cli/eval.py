@@ -62,16 +62,7 @@ def evaluate(
     if as_json:
         where: dict[str, object] = {} if data is None else {"data": str(data)}
         where |= {} if tta is None else {"tta": tta}
-        metrics, ends = without_nan(evaluation.metrics), evaluation.intervals.metrics
-        shown = {
-            "run": source,
-            "split": evaluation.split,
-            **where,
-            "metrics": metrics,
-            "intervals": ends,
-            "seconds": seconds,
-        }
-        typer.echo(json.dumps(shown))
+        typer.echo(json.dumps({"run": source, **where, **without_nan(evaluation.as_json()), "seconds": seconds}))
     elif not quiet:
         _show(evaluation, classifier.config.model.name, source, seconds)
     if tta is not None:
