@@ -16,6 +16,7 @@ from report_pages import Page
 from clfkit import train
 from clfkit.errors import RunError
 from clfkit.pages import as_script
+from clfkit.report.choices import own_choices
 from clfkit.report.page import write_report
 from clfkit.run import RunDirectory
 
@@ -64,6 +65,13 @@ def test_options_that_differ_stand_beside_their_defaults(trained_on: Trained) ->
     assert "patience" not in differing
     assert "normalize" not in differing
     assert "normalize: true" in whole
+
+
+def test_what_nobody_chose_is_not_listed_as_a_choice(trained_on: Trained) -> None:
+    chosen = own_choices(trained_on("blobs").config())
+    assert [key for key in chosen if key.startswith("train.checkpoint_every")] == []
+    changed = own_choices(trained_on("blobs", train__checkpoint_every__epochs=3, report=False).config())
+    assert changed["train.checkpoint_every.epochs"] == ("3", "1")
 
 
 def test_every_pair_and_class_is_there(trained_on: Trained) -> None:
