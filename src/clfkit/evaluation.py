@@ -33,7 +33,10 @@ SORTED_AT_ONCE = 10_000_000  # probabilities
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model is worth on one split. baselines: {name: {metric: value}} of `clfkit.baselines`."""
+    """What a model is worth on one split. baselines: {name: {metric: value}} of `clfkit.baselines`.
+
+    content: what tells which samples these were, as `Split.content` does.
+    """
 
     split: str
     samples: int
@@ -44,6 +47,7 @@ class Evaluation:
     temperature: float | None = None
     best: BestAccuracy | None = None  # what is possible, where that is known
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    content: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def classes(self) -> dict[str, dict[str, Any]]:
@@ -65,6 +69,7 @@ class Evaluation:
         return {
             "split": self.split,
             "samples": self.samples,
+            "content": self.content,
             "metrics": self.metrics,
             "intervals": self.intervals.metrics,
             "resamples": self.intervals.resamples,
@@ -130,7 +135,7 @@ def evaluate(
     predictions = Predictions(split.labels, probabilities, classes, loss, counts)
     scores = score(predictions)
     ends, best = intervals(predictions, scores, RESAMPLING_SEED), best_on(split, len(classes))
-    return Evaluation(name, len(split), scores, ends, predictions, split.ids, temperature, best)
+    return Evaluation(name, len(split), scores, ends, predictions, split.ids, temperature, best, content=split.content)
 
 
 def evaluate_held_out(engine: Engine, bundle: DataBundle, train_counts: Sequence[int]) -> list[Evaluation]:

@@ -119,3 +119,19 @@ def test_from_a_shell_without_anything_heavy(rivals: Path, tmp_path: Path) -> No
     arguments = [sys.executable, "-c", code, "compare", f"{rivals}/*", "--out", str(tmp_path / "x.html")]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=120)
     assert done.stderr == "[]\n"
+
+
+def test_evaluating_anew_tells_what_the_samples_hold(cli, laboratory) -> None:
+    quick = {"engine": "scratch", "train.epochs": 1, "report": False}
+    old, other = (
+        laboratory.run(laboratory.config("blobs", {**quick, "data.split.valid": valid}), None, name)
+        for name, valid in (("old", 0.1), ("other", 0.2))
+    )
+    evaluation = old.evaluation("test")
+    del evaluation["content"]
+    old.save_evaluation("test", evaluation)
+    done = cli("compare", old.path, other.path)
+    command = f"clfkit eval --checkpoint {old.path} --split test"
+    assert f"the evaluation of old does not tell what its test samples hold; make it anew: {command}" in done.out
+    assert cli(*command.split()[1:]).code == 0
+    assert "is not compared" not in cli("compare", old.path, other.path).out

@@ -75,3 +75,18 @@ def test_fingerprint_is_the_same_however_many_ids_are_text_at_once(monkeypatch: 
     whole = bundle().fingerprint
     monkeypatch.setattr("clfkit.data.bundle.IDS_AT_ONCE", 1)
     assert bundle().fingerprint == whole
+
+
+def test_content_is_that_of_the_samples_alone() -> None:
+    one, again, other = (bundle(value).valid.content for value in (1.0, 1.0, 2.0))
+    assert one == again != other
+    longer = dataclasses.replace(bundle().valid, inputs=np.ones((3, 4), np.float32)[:, :2])  # of a wider array
+    assert longer.content == one
+    wider = dataclasses.replace(bundle().valid, inputs=np.ones((3, 2), np.float64))
+    assert wider.content != one
+
+
+def test_content_is_the_same_however_many_rows_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = bundle().train.content
+    monkeypatch.setattr("clfkit.data.bundle.ROWS_AT_ONCE", 4)
+    assert bundle().train.content == whole

@@ -55,6 +55,11 @@ class ComparedRun:
         folder = self.directory.checkpoint_path("best") or self.directory.checkpoint_path("last")
         return None if folder is None else read_provenance(folder)
 
+    @property
+    def fingerprint(self) -> str | None:
+        """That of all data; None where no checkpoint tells it, or it claims none. Raises CheckpointError."""
+        return self.provenance[0] or None if self.provenance else None
+
     def metric(self, split: str, name: str) -> float | None:
         """The value of a metric on a split; None where it is undefined or was not measured."""
         value: float | None = self.evaluations.get(split, {}).get("metrics", {}).get(name)

@@ -12,12 +12,10 @@ from clfkit.comparing.runs import ComparedRun
 from clfkit.config import STORAGE_OPTIONS, changed_data
 from clfkit.data.bundle import IndexArray
 
-SAME_SAMPLES = (
-    "data.split", "data.normalize", "data.size", "data.channels", "data.resize", "data.decoder",
-    *(option for option in STORAGE_OPTIONS if option != "data.root"),
+NEVER_CONTENT = (
+    "data.split", "data.normalize", *(option for option in STORAGE_OPTIONS if option != "data.root"),
 )  # fmt: skip
-"""Options that say how samples are divided and read. What is on one side of a split is told by ids; another root may
-hold other files of the same names."""
+"""Options that do not change what a sample holds, so that they explain no other content."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,19 @@ def answers(run: ComparedRun, split: str) -> Answers | None:
 def unlike(first: Answers, other: Answers, split: str) -> str | None:
     """Why two runs cannot be compared sample by sample; None where they were scored on the same ones.
 
-    Ids and labels have to be the same, labels by the names of their classes. The fingerprint of the data has to be the
-    same too, since ids of points are mere numbers; unless what differs in the data is how they were divided or read.
+    Ids and labels have to be the same, labels by the names of their classes. What the samples hold has to be the same
+    too, since ids of points are mere numbers, and files may be replaced. See `Split.content`.
     """
     changes = changed_data(first.run.config, other.run.config)
-    found = _unlike_samples(first, other, split) or _unlike_data(first, other, split, changes)
+    found = _unlike_samples(first, other, split)
     if found is None:
-        return None
+        same = _same_content(first, other, split)
+        if same is None:
+            return _untold(first, other, split)
+        if same:
+            return None
+        found = f"their {split} samples have the same ids and labels, but other content"
+        changes = [change for change in changes if not change.startswith(NEVER_CONTENT)]
     told = [change for change in changes if change.startswith("data.name:")] or changes
     listed = f" ({'; '.join(told)})" if told else ""
     cure = "; with the same data.seed, `seed` draws weights and order only" if _other_seed(told) else ""
@@ -88,19 +92,25 @@ def _unlike_samples(first: Answers, other: Answers, split: str) -> str | None:
     return f"{differing:,} of {len(labels):,} {split} samples have another label" if differing else None
 
 
-def _unlike_data(first: Answers, other: Answers, split: str, changes: Sequence[str]) -> str | None:
-    """What the fingerprints tell, of all samples or of none."""
-    one, two = first.run.provenance, other.run.provenance
-    if one is None or two is None:
-        gone = (first if one is None else other).run
-        return f"{gone.name} has no checkpoint any more, which would tell what its data were"
-    if one[0] == two[0]:
-        return None
-    keys = [change.split(": ")[0] for change in changes]
-    harmless = all(key.startswith(SAME_SAMPLES) for key in keys)
-    if harmless and (keys or first.classes != other.classes):  # another order of classes is another fingerprint
-        return None
-    return f"their {split} samples have the same ids and labels, but the data differ"
+def _same_content(first: Answers, other: Answers, split: str) -> bool | None:
+    """What the digests in the evaluations tell, else the fingerprints of all data; None where they tell nothing.
+
+    Other fingerprints tell nothing, since other train samples are enough for that.
+    """
+    one, two = (each.run.evaluations[split].get("content") or {} for each in (first, other))
+    if both := one.keys() & two.keys():
+        return any(one[key] == two[key] for key in both)
+    alike = first.run.fingerprint is not None and first.run.fingerprint == other.run.fingerprint
+    return True if alike else None
+
+
+def _untold(first: Answers, other: Answers, split: str) -> str:
+    """Why nothing tells what the samples are, and what to do about it."""
+    for run in (first.run, other.run):
+        if "content" not in run.evaluations[split]:
+            again = f"clfkit eval --checkpoint {run.directory.path} --split {split}"
+            return f"the evaluation of {run.name} does not tell what its {split} samples hold; make it anew: {again}"
+    return f"their {split} samples have the same ids and labels, and nothing tells whether they hold the same"
 
 
 def _other_seed(changes: Sequence[str]) -> bool:

@@ -22,6 +22,8 @@ PARTS: tuple[Part, ...] = ("train", "valid", "test")
 
 IDS_AT_ONCE = 100_000
 """Sample ids that are text at the same time, so that a fingerprint of millions takes no memory to speak of."""
+ROWS_AT_ONCE = 10_000
+"""Samples that are taken out of an array at the same time, to be told by their digest."""
 
 FloatArray = npt.NDArray[np.float32]
 IndexArray = npt.NDArray[np.int64]
@@ -172,19 +174,45 @@ class Split:
     """One part of the data: inputs (N, …), labels (N,) as class indices, and ids that stay the same forever.
 
     density: what the samples were drawn from, class by class as the labels are, where that is known.
+    files: the same samples as their files hold them, where they lie in files of their own.
+    raw: `digest_of` what the inputs were made from, where they are not the source's own.
     """
 
     inputs: Inputs
     labels: IndexArray
     ids: Ids
     density: Density | None = None
+    files: Marked | None = None
+    raw: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def content(self) -> dict[str, str]:
+        """What tells the samples' content, whatever was fitted to others: SHA-256 of `values`, `files`, or both.
+
+        Two splits with the same ids hold the same samples if one of these is the same. Values are pixels as they were
+        decoded; files, by sizes and times of change, stay the same where images of another size are made of them.
+        """
+        found = {}
+        if self.raw or isinstance(self.inputs, np.ndarray):
+            found["values"] = self.raw or digest_of(self.inputs, np.arange(len(self)))
+        if self.files is not None:
+            found["files"] = hashlib.sha256(self.files.marks.tobytes()).hexdigest()
+        return found
+
     def counts(self, classes: int) -> IndexArray:
         """Samples of each class, shape (classes,)."""
         return np.bincount(self.labels, minlength=classes).astype(np.int64)
+
+
+def digest_of(inputs: Inputs, rows: IndexArray, about: str = "") -> str:
+    """SHA-256 over these rows of the inputs, their form, and what else they are about."""
+    digest = hashlib.sha256(f"{about}\0{inputs.dtype}\0{inputs.shape[1:]}".encode())
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        digest.update(np.ascontiguousarray(inputs[rows[start : start + ROWS_AT_ONCE]]).data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -194,6 +222,7 @@ class Dataset:
     given: index arrays of the parts that the dataset itself defines ("test", perhaps "valid" and "train").
     columns: set for a table, whose inputs are still raw (see `clfkit.data.table`).
     density: what the samples were drawn from, where that is known.
+    files: the files that the inputs were read from, one for each sample, where there are such.
     """
 
     inputs: Inputs
@@ -207,6 +236,7 @@ class Dataset:
     label_column: str | None = None
     image: ImageFormat | None = None
     density: Density | None = None
+    files: Marked | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,18 @@ import numpy.typing as npt
 
 from clfkit import rng
 from clfkit.components import DataOptions, datasets
-from clfkit.data.bundle import DataBundle, Dataset, DataSpec, Density, IndexArray, Inputs, Marked, Split, listed
+from clfkit.data.bundle import (
+    DataBundle,
+    Dataset,
+    DataSpec,
+    Density,
+    IndexArray,
+    Inputs,
+    Marked,
+    Split,
+    digest_of,
+    listed,
+)
 from clfkit.data.matching import match_dataset
 from clfkit.data.roots import expanded
 from clfkit.data.splitting import split_indices
@@ -38,8 +49,21 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
         inputs, spec = match_dataset(dataset, fitted), fitted.model_copy(update={"classes": dataset.classes})
     ids = np.arange(len(dataset.labels)) if dataset.ids is None else dataset.ids
     density = _density(dataset, spec)
-    splits = {part: Split(_take(inputs, at), dataset.labels[at], ids[at], density) for part, at in parts.items()}
+    splits = {
+        part: Split(
+            _take(inputs, at), dataset.labels[at], ids[at], density,
+            None if dataset.files is None else _Chosen(dataset.files, at), _raw(dataset, at),
+        )
+        for part, at in parts.items()
+    }  # fmt: skip
     return DataBundle(spec, splits["train"], splits["valid"], splits["test"])
+
+
+def _raw(dataset: Dataset, rows: IndexArray) -> str:
+    """A digest of a table's rows before the gaps are filled as the train split says; of other data none is needed."""
+    if not dataset.columns:
+        return ""
+    return digest_of(dataset.inputs, rows, "\n".join(column.model_dump_json() for column in dataset.columns))
 
 
 def _density(dataset: Dataset, spec: DataSpec) -> Density | None:
@@ -101,6 +125,19 @@ class Selection:
 
     def __getitem__(self, indices: IndexArray) -> npt.NDArray[np.generic]:
         return self.inputs[self.indices[indices]]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Some of all files."""
+
+    files: Marked
+    indices: IndexArray
+
+    @property
+    def marks(self) -> IndexArray:
+        """See Marked."""
+        return self.files.marks[self.indices]
 
 
 def _take(inputs: Inputs, indices: IndexArray) -> Inputs:

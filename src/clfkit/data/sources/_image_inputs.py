@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from clfkit.data.bundle import Decoder, ImageFormat, Inputs
@@ -38,5 +39,11 @@ def image_format(size: Size, channels: Channels, resize: Resize, decoder: Decode
 
 
 def inputs_of(images: Images, root: str, about: str, memory: int, cache: str, cache_limit: float) -> Inputs:
-    """The images in memory, in a cache or as they are; see `load_images`. about: which of all images below root."""
-    return load_images(images, memory, CacheFolder.of(cache, cache_limit, Path(root), about, images.format))
+    """The images in memory, in a cache or as they are; see `load_images`. about: which of all images below root.
+
+    From now on the images know the state that their files are in, which may change later.
+    """
+    inputs = load_images(images, memory, CacheFolder.of(cache, cache_limit, Path(root), about, images.format))
+    if isinstance(inputs, np.ndarray):  # others ask for it themselves, when it is wanted
+        _ = images.marks
+    return inputs

@@ -73,7 +73,9 @@ def image_folder(
     found = labelled_files(root, csv, cache)
     files = ImageFiles(Path(root), found.names, image)
     inputs = inputs_of(files, root, csv or "", memory, cache, cache_limit)
-    return Dataset(inputs, found.labels, found.classes, "image", ids=found.names, given=found.given, image=image)
+    return Dataset(
+        inputs, found.labels, found.classes, "image", ids=found.names, given=found.given, image=image, files=files
+    )
 
 
 class LabelledFiles(NamedTuple):

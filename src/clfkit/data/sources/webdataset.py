@@ -77,7 +77,7 @@ def webdataset(
     classes, labels, given = label_samples(_classes(folder, index), of_sample, f"data.root: {root}")
     images = ShardImages.of(paths, index, image)
     inputs = inputs_of(images, root, f"shards {shards}", memory, cache, cache_limit)
-    return Dataset(inputs, labels, classes, "image", ids=index.ids, given=given, image=image)
+    return Dataset(inputs, labels, classes, "image", ids=index.ids, given=given, image=image, files=images)
 
 
 def _every(root: Path) -> list[Path]:
