@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chromium import CHROMIUM, DRIVER, Chromium
 from clfkit.config import ExperimentConfig, load_config
 from clfkit.experiment import Listener, run_experiment
 from clfkit.progress import Quiet
@@ -124,6 +125,17 @@ def rivals(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config = load_config(folder / "rivals.yaml", changes)
         run_experiment(RunDirectory.create(folder / "outputs", config, run_id), config, Quiet())
     return folder / "outputs/rivals"
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A real browser, where there is one."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs chromium and chromedriver (chromium-driver)")
+    pytest.importorskip("selenium")
+    chromium = Chromium(tmp_path_factory.mktemp("profile"))
+    yield chromium
+    chromium.driver.quit()
 
 
 @pytest.fixture(scope="session")

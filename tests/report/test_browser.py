@@ -2,126 +2,116 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 
+from chromium import Chromium
 from clfkit.report.page import write_report
 from clfkit.run import RunDirectory
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (chromium-driver)")
+Trained = Callable[..., RunDirectory]
+ARROW_DOWN, ARROW_RIGHT, HOME, END = "\ue015", "\ue014", "\ue011", "\ue010"
+SHOWN = "return Number(document.getElementById('matrix').dataset.shown)"
+ROWS = "return [...document.querySelectorAll('#class-table tbody tr:not([hidden])')].map(r => r.cells[%d].textContent)"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
-    yield driver
-    driver.quit()
-
-
-def opened(browser: Any, run: RunDirectory, scheme: str = "light", width: int = 1200) -> Path:
-    path = write_report(run)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get_log("performance")
-    browser.get(path.as_uri())
-    until = time.monotonic() + 30
-    while browser.execute_script("return document.readyState") != "complete" and time.monotonic() < until:
-        time.sleep(0.05)
-    assert browser.get_log("browser") == []
-    return path
-
-
-def test_it_opens_in_both_schemes_and_asks_for_nothing(browser: Any, trained_on: Callable[..., RunDirectory]) -> None:
-    colours = set()
+def test_it_opens_in_both_schemes_and_asks_for_nothing(browser: Chromium, trained_on: Trained) -> None:
+    path, pictures = write_report(trained_on("digits")), []
     for scheme in ("light", "dark"):
-        path = opened(browser, trained_on("digits"), scheme)
-        assert len(browser.get_screenshot_as_png()) > 10_000
-        colours.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
-        events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-        sent = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
+        browser.open(path, scheme=scheme)
         own = ("data:", "chrome://")  # the browser's first, empty page asks for parts of itself
-        assert [url for url in sent if not url.startswith(own)] == [path.as_uri()]
-    assert len(colours) == 2
+        assert [url for url in browser.requests() if not url.startswith(own)] == [path.as_uri()]
+        pictures.append(browser.picture())
+    light, dark = pictures
+    assert len(np.unique(light.astype(int) @ [65536, 256, 1])) > 50  # colours: more than an empty page has
+    assert np.median(light) > 200 and np.median(dark) < 60
 
 
 @pytest.mark.parametrize("base", ["blobs", "rare"])
-def test_scripts_run_to_their_end_whatever_the_run_has(
-    browser: Any, trained_on: Callable[..., RunDirectory], base: str
-) -> None:
-    opened(browser, trained_on(base))
-    painted = "return document.getElementById('matrix').dataset.shown"  # by the last of the scripts
-    assert browser.execute_script(painted) == ("3" if base == "blobs" else "12")
+def test_scripts_run_to_their_end_whatever_the_run_has(browser: Chromium, trained_on: Trained, base: str) -> None:
+    browser.open(write_report(trained_on(base)))
+    assert browser.run(SHOWN) == (3 if base == "blobs" else 12)  # painted by the last of the scripts
 
 
-def test_classes_are_sorted_and_filtered(browser: Any, many_classes: RunDirectory) -> None:
-    opened(browser, many_classes)
-    rows = (
-        "return [...document.querySelectorAll('#class-table tbody tr:not([hidden])')].map(r => r.cells[%d].textContent)"
-    )
-    assert len(browser.execute_script(rows % 0)) == 50
-    heading = "document.querySelectorAll('#class-table th button')[1].click();"
+def test_classes_are_sorted_and_filtered(browser: Chromium, many_classes: RunDirectory) -> None:
+    browser.open(write_report(many_classes))
+    assert len(browser.run(ROWS % 0)) == 50
     for reverse in (False, True):
-        values = [float(text.split()[0]) for text in browser.execute_script(heading + rows % 1)]
+        browser.click("#class-table th:nth-child(2) button")
+        values = [float(text.split()[0]) for text in browser.run(ROWS % 1)]
         assert values == sorted(values, reverse=reverse)
-    filtered = (
-        "const f = document.getElementById('class-filter'); f.value = '0042'; f.dispatchEvent(new Event('input'));"
-    )
-    assert [name.strip() for name in browser.execute_script(filtered + rows % 0)] == ["Alphabet_1.character0042"]
+    browser.press("#class-filter", "0042")
+    assert [name.strip() for name in browser.run(ROWS % 0)] == ["Alphabet_1.character0042"]
 
 
-def test_the_matrix_is_zoomed_and_ordered(browser: Any, many_classes: RunDirectory) -> None:
-    opened(browser, many_classes)
-    shown = "return Number(document.getElementById('matrix').dataset.shown)"
-    assert browser.execute_script(shown) == 1623
+def test_the_matrix_is_zoomed_and_ordered(browser: Chromium, many_classes: RunDirectory) -> None:
+    browser.open(write_report(many_classes))
+    assert browser.run(SHOWN) == 1623
     for _ in range(3):
-        browser.execute_script("document.getElementById('matrix-in').click()")
-    assert browser.execute_script(shown) == round(1623 / 8)
+        browser.click("#matrix-in")
+    assert browser.run(SHOWN) == round(1623 / 8)
     order = "const o = document.getElementById('matrix-order'); o.value = '%s'; o.dispatchEvent(new Event('change'));"
     for name in ("recall", "support", "alike", "data"):
-        browser.execute_script(order % name)
-        assert browser.execute_script(shown) == 1623
-    assert browser.get_log("browser") == []
+        browser.run(order % name)
+        browser.frame()
+        assert browser.run(SHOWN) == 1623
+    assert browser.complaints() == []
 
 
-def test_the_slider_goes_through_the_epochs(browser: Any, trained_on: Callable[..., RunDirectory]) -> None:
-    opened(browser, trained_on("blobs", train__snapshots__every=1))
-    move = (
-        "const s = document.getElementById('plane-slider'), c = document.querySelector('[data-place=last]');"
-        "const before = c.toDataURL(); s.value = 1; s.dispatchEvent(new Event('input'));"
-        "return [c.parentElement.querySelector('figcaption').textContent, c.toDataURL() !== before]"
-    )
-    assert browser.execute_script(move) == ["Epoch 1", True]
-    assert browser.get_log("browser") == []
+def test_a_class_is_found_in_the_matrix(browser: Chromium, many_classes: RunDirectory) -> None:
+    browser.open(write_report(many_classes))
+    browser.run("document.getElementById('matrix-find').value = 'Alphabet_2.character010'")
+    browser.press("#matrix-find", END, "0")
+    assert browser.run(SHOWN) == 16
+    assert browser.find("#matrix-readout").text.startswith("Alphabet_2.character0100 predicted right: ")
+
+
+def test_the_slider_goes_through_the_epochs(browser: Chromium, trained_on: Trained) -> None:
+    browser.open(write_report(trained_on("blobs", train__snapshots__every=1)))
+    pixels = "return document.querySelector('[data-place=last]').toDataURL()"
+    caption = "return document.querySelector('[data-place=last]').parentElement.querySelector('figcaption').textContent"
+    before = browser.run(pixels)
+    browser.press("#plane-slider", HOME, ARROW_RIGHT)
+    assert browser.run(caption) == "Epoch 1"
+    assert browser.run(pixels) != before
+    assert browser.complaints() == []
 
 
 @pytest.mark.parametrize("base", ["digits", "blobs"])
-def test_a_narrow_page_does_not_scroll_sideways(
-    base: str, browser: Any, trained_on: Callable[..., RunDirectory]
+def test_a_narrow_page_does_not_scroll_sideways(base: str, browser: Chromium, trained_on: Trained) -> None:
+    browser.open(write_report(trained_on(base)), width=400)
+    assert browser.run("return document.documentElement.scrollWidth") <= 400
+
+
+SEEN = "return [...document.querySelectorAll(arguments[0])].filter(each => each.checkVisibility()).length"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_printed_on_white_paper_with_all_that_it_says_it_lists(
+    scheme: str, browser: Chromium, trained_on: Trained, many_classes: RunDirectory
 ) -> None:
-    opened(browser, trained_on(base), width=400)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
+    browser.open(write_report(many_classes), scheme=scheme)
+    printed = "return document.getElementById('class-printed').textContent"
+    assert (browser.run(SEEN, "#confusion tbody tr"), browser.run(SEEN, ".printed")) == (10, 0)
+    browser.as_seen(scheme=scheme, media="print")
+    assert browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert browser.run("return getComputedStyle(document.body).color") == "rgb(31, 35, 40)"
+    assert (browser.run(SEEN, "#confusion tbody tr"), browser.run(SEEN, ".controls, .more")) == (30, 0)
+    assert browser.run(SEEN, ".printed") == 1
+    assert browser.run(printed) == "The first 50 of 1,623 classes."
+    browser.open(write_report(trained_on("digits")), scheme=scheme)
+    listed = browser.run("return document.querySelectorAll('#mistakes .gallery li').length")
+    assert browser.run(SEEN, "#mistakes .gallery li") == 24 < listed
+    browser.as_seen(scheme=scheme, media="print")
+    assert browser.run(SEEN, "#mistakes .gallery li") == listed
+    assert browser.run(SEEN, ".printed") == 0
+    assert browser.pdf().startswith(b"%PDF")
+
+
+def test_the_printed_line_names_the_filter(browser: Chromium, many_classes: RunDirectory) -> None:
+    browser.open(write_report(many_classes))
+    browser.press("#class-filter", "004")
+    text = browser.run("return document.getElementById('class-printed').textContent")
+    assert text == f"The first {len(browser.run(ROWS % 0))} of 1,623 classes of those with “004” in their name."

@@ -16,6 +16,8 @@ from clfkit.wording import printable
 
 PALETTE = 10
 """Colours in the page; the next runs have the same ones with dashes."""
+UPRIGHT = 4
+"""Most runs whose columns a sheet of paper holds upright."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def page(comparison: Comparison) -> str:
     bars, ticks = charts.bars(comparison.runs, comparison.split)
     html = render(
         "clfkit.comparing", "page.html", {"shown": _shown}, comparison=comparison, version=__version__,
-        palette=PALETTE, chart=charts, bars=bars, ticks=ticks, curves=charts.curves(comparison.runs),
+        palette=PALETTE, upright=UPRIGHT, chart=charts, bars=bars, ticks=ticks, curves=charts.curves(comparison.runs),
         metrics={split: _metrics(comparison, split) for split in comparison.splits},
     )  # fmt: skip
     return str(html)

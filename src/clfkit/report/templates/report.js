@@ -59,6 +59,7 @@
   for (const table of document.querySelectorAll("table.limited")) {
     const body = table.tBodies[0], limit = Number(table.dataset.limit);
     const filter = table.dataset.filter && find(table.dataset.filter), count = table.dataset.count && find(table.dataset.count);
+    const printed = table.dataset.printed && find(table.dataset.printed);
     let rows = [...body.rows], all = rows.length <= limit * 1.2;
     const lowered = new Map(rows.map((row) => [row, row.cells[0].textContent.toLowerCase()]));
     const more = document.createElement("button");
@@ -73,6 +74,10 @@
       more.hidden = shown.size === found.length;
       more.textContent = `Show all ${counted(found.length)}`;
       if (count) count.textContent = `${counted(found.length)} of ${counted(rows.length)}`;
+      if (printed) {
+        const named = wanted ? ` of those with “${wanted}” in their name` : "";
+        printed.textContent = shown.size < rows.length ? `The first ${counted(shown.size)} of ${counted(rows.length)} classes${named}.` : "";
+      }
     };
     more.addEventListener("click", () => { all = true; show(); });
     filter?.addEventListener("input", show);
