@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clfkit.axes import decades, room, round_numbers, segments
+from clfkit.axes import decades, groups, means, room, round_numbers, segments
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 
@@ -49,3 +49,18 @@ def test_lines_end_where_a_value_is_missing_and_one_alone_is_seen() -> None:
     found = segments(np.arange(6.0), np.array([1, 2, nan, 3, nan, nan]))
     assert found == ("0.0,1.0 1.0,2.0", "3.0,3.0 3.5,3.0")
     assert segments(np.arange(2.0), np.array([nan, nan])) == ()
+
+
+@given(st.integers(1, 5000), st.integers(1, 600))
+def test_groups_are_few_and_of_one_size_but_for_the_last(count: int, most: int) -> None:
+    starts = groups(count, most)
+    sizes = np.diff([*starts, count])
+    assert len(starts) <= most
+    assert set(sizes[:-1]) <= {sizes[0]} and 1 <= sizes[-1] <= sizes[0]
+    assert sizes[0] == 1 or count > most
+
+
+def test_means_are_of_what_is_known() -> None:
+    nan = math.nan
+    found = means(np.array([[1.0, 3, nan, 8, nan, nan, 5], [nan, 2, 2, 2, 2, 2, nan]]), np.array([0, 2, 4, 6]))
+    np.testing.assert_array_equal(found, [[2, 8, nan, 5], [2, 2, 2, nan]])

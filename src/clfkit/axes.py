@@ -1,4 +1,4 @@
-"""Axes of charts that templates put into SVG: marks at round numbers, lines as text, room around values."""
+"""Axes of charts that templates put into SVG: marks, lines as text, room around values, means of many of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
+Starts = npt.NDArray[np.int64]
 
 LOGARITHMIC = 20
 """Ratio of the largest to the smallest value, from which an axis is logarithmic."""
@@ -50,6 +51,20 @@ def decades(low: float, high: float) -> list[float]:
     step = max(1, round((high - low) / 6))
     every = [factor * 10.0**power for power in powers if power % step == 0 for factor in factors]
     return [at for at in every if low <= math.log10(at) <= high]
+
+
+def groups(count: int, most: int) -> Starts:
+    """Where each group of neighbours begins, so that `count` values make at most `most` groups of one size."""
+    return np.arange(0, count, max(1, -(-count // most)))
+
+
+def means(values: Values, starts: Starts) -> Values:
+    """The mean of what is known in each group along the last axis (…, N); NaN where nothing is."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        sums = np.add.reduceat(np.where(known, values, 0), starts, axis=-1)
+        found: Values = sums / np.add.reduceat(known.astype(np.float64), starts, axis=-1)
+    return found
 
 
 def segments(across: Values, up: Values) -> tuple[str, ...]:

@@ -170,3 +170,22 @@ def test_long_histories_are_drawn_as_means(rivals: Path, tmp_path: Path) -> None
     heights = {point.split(",")[1] for point in points.split()}
     assert len(points.split()) == POINTS
     assert len(heights) == 1  # each stands for five times 1 and five times 2
+
+
+def test_a_metric_with_gaps_stays_in_a_long_history(rivals: Path, tmp_path: Path) -> None:
+    (run, other) = copies(rivals, tmp_path, ["a", "b"])
+    run.write_history(tuple(record(epoch, None if epoch % 3 else 2.0) for epoch in range(1, 2001)))
+    other.write_history(())
+    charts = {chart.title: chart for chart in curves(compared(run.path, other.path).runs)}
+    (points,) = charts["Valid loss"].lines[0]
+    assert len(points.split()) == POINTS
+
+
+def test_curves_are_told_in_words_too(rivals: Path, tmp_path: Path) -> None:
+    (run, other) = copies(rivals, tmp_path, ["a", "b"])
+    run.write_history((record(1, None), record(2, 0.75), record(3, 0.5)))
+    other.write_history((record(1, 0.25),))
+    labels = [attributes["aria-label"] for attributes in Reader(page(compared(run.path, other.path))).named("svg")
+              if "aria-label" in attributes]  # fmt: skip
+    (label,) = [each for each in labels if each and each.startswith("Valid loss")]
+    assert "a: 0.75 at epoch 2 to 0.5 at epoch 3. b: 0.25 at epoch 1." in label

@@ -115,3 +115,12 @@ def test_the_printed_line_names_the_filter(browser: Chromium, many_classes: RunD
     browser.press("#class-filter", "004")
     text = browser.run("return document.getElementById('class-printed').textContent")
     assert text == f"The first {len(browser.run(ROWS % 0))} of 1,623 classes of those with “004” in their name."
+
+
+def test_arrow_keys_read_a_chart(browser: Chromium, trained_on: Trained) -> None:
+    run = trained_on("blobs")
+    browser.open(write_report(run))
+    browser.press("#training .chart svg", HOME, ARROW_RIGHT)
+    losses = [run.history()[1].value(f"{part}.loss") for part in ("train", "valid")]
+    expected = f"epoch 2: train {losses[0]:.4g}, valid {losses[1]:.4g}"
+    assert browser.find("#training .readout").text == expected

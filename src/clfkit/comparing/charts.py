@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clfkit.axes import LOGARITHMIC, Tick, Values, decades, room, round_numbers, segments, step_of
+from clfkit.axes import LOGARITHMIC, Tick, Values, decades, groups, means, room, round_numbers, segments, step_of
 from clfkit.bootstrap import Interval
 from clfkit.comparing.runs import ComparedRun
 from clfkit.plots.style import percent
@@ -24,12 +24,16 @@ LONGEST_NAME = 24
 
 @dataclass(frozen=True)
 class Curves:
-    """A metric over the epochs. lines: for each run its segments, as `x,y x,y …`; an epoch without value ends one."""
+    """A metric over the epochs. lines: for each run its segments, as `x,y x,y …`; an epoch without value ends one.
+
+    spoken: for each run the first and the last value in words.
+    """
 
     title: str
     lines: tuple[tuple[str, ...], ...]
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
+    spoken: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ def _curves(runs: Sequence[ComparedRun], metric: str) -> Curves | None:
         lines=tuple(segments(across(epochs), up(values)) for epochs, values in series),
         across=_ticks(epochs, across(np.array(epochs))),
         up=_ticks(marks, up(np.array(marks))),
+        spoken=tuple(_spoken(run, metric) for run in runs),
     )
 
 
@@ -113,11 +118,15 @@ def _series(run: ComparedRun, metric: str) -> tuple[Values, Values]:
     """Epochs and values of a metric, of many epochs their means; NaN where it is not known."""
     known = [(record.epoch, record.value(metric)) for record in run.records]
     epochs, values = np.array(known, np.float64).reshape(-1, 2).T
-    if len(epochs) <= POINTS:
-        return epochs, values
-    starts = np.arange(0, len(epochs), -(-len(epochs) // POINTS))
-    counts = np.diff([*starts, len(epochs)])
-    return np.add.reduceat(epochs, starts) / counts, np.add.reduceat(values, starts) / counts
+    starts = groups(len(epochs), POINTS)
+    return (means(epochs, starts), means(values, starts)) if len(epochs) else (epochs, values)
+
+
+def _spoken(run: ComparedRun, metric: str) -> str:
+    known = [(record.epoch, value) for record in run.records if (value := record.value(metric)) is not None]
+    if not known:
+        return "no value"
+    return " to ".join(f"{value:.4g} at epoch {epoch:,}" for epoch, value in dict([known[0], known[-1]]).items())
 
 
 def _ticks(values: Sequence[float], places: Values) -> tuple[Tick, ...]:

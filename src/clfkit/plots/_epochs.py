@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from clfkit.axes import Values, groups
 from clfkit.classifier import Classifier
 from clfkit.history import EpochRecord
 from clfkit.plots import NothingToDraw
@@ -15,7 +16,6 @@ from clfkit.plots import NothingToDraw
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Values = npt.NDArray[np.float64]
 Scale = Literal["linear", "log"]
 
 DRAWN_POINTS = 2000  # longer curves are smoothed …
@@ -44,7 +44,7 @@ def neighbours(count: int, scale: Scale = "linear") -> npt.NDArray[np.int64]:
     if count <= DRAWN_POINTS:
         return np.arange(count)
     if scale == "linear":
-        return np.arange(0, count, -(-count // SMOOTHED_POINTS))
+        return groups(count, SMOOTHED_POINTS)
     edges = np.geomspace(1, count + 1, SMOOTHED_POINTS, endpoint=False)
     return np.unique(edges.astype(np.int64)) - 1
 

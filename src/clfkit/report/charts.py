@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from clfkit.axes import LOGARITHMIC, Tick, Values, decades, room, round_numbers, segments
+from clfkit.axes import LOGARITHMIC, Starts, Tick, Values, decades, groups, means, room, round_numbers, segments
 
 WIDTH, HEIGHT = 460, 250
 LEFT, RIGHT, TOP, BOTTOM = 54, 20, 14, 34
@@ -32,14 +32,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over the epochs. xs: the epochs that are shown, columns: where they are. mark: where the best one is."""
+    """Lines over the epochs. columns: where values are shown, spoken: of which epochs. mark: where the best one is.
+
+    size: how many epochs a value is the mean of; the last one may be of fewer.
+    """
 
     title: str
     lines: tuple[Line, ...]
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
-    xs: tuple[int, ...]
+    spoken: tuple[str, ...]
     columns: tuple[float, ...]
+    size: int
     mark: float | None
     logarithmic: bool
 
@@ -53,19 +57,24 @@ def over_epochs(
     known = table[np.isfinite(table)]
     if not len(known):
         return None
-    xs, table = _thinned(np.array(epochs, np.float64), table)
+    starts = groups(len(epochs), POINTS)
+    table = means(table, starts)
     logarithmic = form == "number" and known.min() > 0 and known.max() > LOGARITHMIC * known.min()
     low, high = room(*(math.log10(end) if logarithmic else end for end in (float(known.min()), float(known.max()))))
     if form == "percent":
         low, high = max(low, 0.0), min(high, 1.0)
-    first, last = float(xs[0]), float(xs[-1]) if len(xs) > 1 else float(xs[0]) + 1
-    columns = LEFT + (xs - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+    first, last = epochs[0], max(epochs[-1], epochs[0] + 1)
+
+    def across(at: Values) -> Values:
+        return LEFT + (at - first) / (last - first) * (WIDTH - LEFT - RIGHT)
 
     def height(values: Values) -> Values:
         with np.errstate(divide="ignore", invalid="ignore"):
             shown = np.log10(values) if logarithmic else values
         return HEIGHT - BOTTOM - (shown - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
+    columns = across(means(np.array(epochs, np.float64), starts))
+    wanted = round_numbers(first, last, 6) if len(epochs) > 1 else [float(first)]
     marks = decades(low, high) if logarithmic else round_numbers(low, high, MARKS)
     return Chart(
         title=title,
@@ -73,11 +82,12 @@ def over_epochs(
             Line(name, look, segments(columns, height(row)), tuple(written(value, form) for value in row.tolist()))
             for (name, look), row in zip(series, table, strict=True)
         ),
-        across=_epoch_ticks(xs, columns),
+        across=tuple(Tick(round(float(across(np.array(x))), 1), f"{x:,.0f}") for x in wanted if x == round(x)),
         up=tuple(Tick(round(float(height(np.array(at))), 1), written(at, form, short=True)) for at in marks),
-        xs=tuple(int(x) for x in xs),
+        spoken=_spoken(epochs, starts),
         columns=tuple(np.round(columns, 1).tolist()),
-        mark=None if best is None else round(float(np.interp(best, xs, columns)), 1),
+        size=-(-len(epochs) // len(starts)),
+        mark=None if best is None else round(float(across(np.array(min(max(best, first), last)))), 1),
         logarithmic=logarithmic,
     )
 
@@ -93,19 +103,8 @@ def written(value: float, form: Form, *, short: bool = False) -> str:
     return f"{value:.3g}" if short or form == "small" else f"{value:.4g}"
 
 
-def _epoch_ticks(xs: Values, columns: Values) -> tuple[Tick, ...]:
-    wanted = round_numbers(float(xs[0]), float(xs[-1]), 6) if len(xs) > 1 else [float(xs[0])]
-    whole = [x for x in wanted if x == round(x)]
-    return tuple(Tick(round(float(np.interp(x, xs, columns)), 1), f"{x:,.0f}") for x in whole)
-
-
-def _thinned(xs: Values, table: Values) -> tuple[Values, Values]:
-    """At most `POINTS` columns: the last epoch of each group, and the means of what is known in it."""
-    size = -(-len(xs) // POINTS)
-    if size == 1:
-        return xs, table
-    starts = np.arange(0, len(xs), size)
-    known = np.isfinite(table)
-    with np.errstate(invalid="ignore"):
-        means = np.add.reduceat(np.where(known, table, 0), starts, axis=1) / np.add.reduceat(known, starts, axis=1)
-    return xs[np.minimum(starts + size, len(xs)) - 1], means
+def _spoken(epochs: Sequence[int], starts: Starts) -> tuple[str, ...]:
+    """Of which epochs each value is."""
+    ends = [*starts[1:], len(epochs)]
+    spans = [(epochs[start], epochs[end - 1]) for start, end in zip(starts, ends, strict=True)]
+    return tuple(f"epoch {one}" if one == two else f"epochs {one} to {two}, mean" for one, two in spans)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from clfkit import components
+from clfkit.axes import Values
 from clfkit.classifier import Classifier
 from clfkit.components import comparisons
 from clfkit.plots import NothingToDraw
-from clfkit.plots._epochs import Scale, Values, draw_curve, known_values, mark_epochs, neighbours, spans_decades
+from clfkit.plots._epochs import Scale, draw_curve, known_values, mark_epochs, neighbours, spans_decades
 from clfkit.plots.comparisons._likeness import differences, place
 from clfkit.plots.comparisons._names import told_apart, with_options
 from clfkit.plots.style import COLOURS, label

@@ -7,9 +7,9 @@
   const counted = (number) => number.toLocaleString("en");
   const painters = [];
 
-  // Charts: a line follows the pointer or the arrow keys, and the values of that epoch are read out.
-  for (const svg of document.querySelectorAll(".chart svg[data-xs]")) {
-    const xs = svg.dataset.xs.split(","), columns = svg.dataset.columns.split(",").map(Number);
+  // Charts: a line follows the pointer or the arrow keys, and the values there are read out.
+  for (const svg of document.querySelectorAll(".chart svg[data-spoken]")) {
+    const spoken = svg.dataset.spoken.split("|"), columns = svg.dataset.columns.split(",").map(Number);
     const lines = [...svg.querySelectorAll(".line")].map((line) => [line.dataset.name, line.dataset.values.split("|")]);
     const cursor = svg.querySelector(".cursor"), readout = svg.parentElement.querySelector(".readout");
     let at = -1;
@@ -18,7 +18,7 @@
       cursor.setAttribute("x1", columns[at]);
       cursor.setAttribute("x2", columns[at]);
       cursor.setAttribute("visibility", "visible");
-      readout.textContent = `epoch ${xs[at]}: ` + lines.map(([name, values]) => `${name} ${values[at]}`).join(", ");
+      readout.textContent = `${spoken[at]}: ` + lines.map(([name, values]) => `${name} ${values[at]}`).join(", ");
     };
     const hide = () => {
       cursor.setAttribute("visibility", "hidden");
