@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -45,6 +47,18 @@ def _template(package: str, template: str, filters: tuple[tuple[str, Callable[[A
 def visible(value: Any) -> Any:
     """A text or path whose characters can all be seen; anything else, HTML too, as it is."""
     return printable(str(value), None) if type(value) is str or isinstance(value, PurePath) else value
+
+
+def asset(package: str, name: str) -> Markup:
+    """A style or a script of our own, from the templates of a package, that is put in as it is."""
+    from markupsafe import Markup
+
+    return Markup((files(package) / "templates" / name).read_text(encoding="utf-8"))
+
+
+def digest(script: str) -> str:
+    """What a page's policy names a script by, after `sha256-`, to allow this one and no other."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def as_script(value: Any) -> Markup:

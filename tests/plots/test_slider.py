@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import re
-import shutil
-import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from chromium import Chromium
 from clfkit.plots.frames import Animation, Frame
 from clfkit.plots.slider import page, slider
 
+LEFT, RIGHT = "\ue012", "\ue014"
 HOSTILE = "<script>alert(1)</script>\"' onload=x"
 
 
@@ -64,48 +64,56 @@ def test_names_are_escaped() -> None:
     assert Elements(text).of("figure")[0]["aria-label"] == HOSTILE
 
 
-DRIVER = """
-<script>
-  addEventListener("load", async () => {
-    const said = [], errors = [];
-    const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-    document.addEventListener("securitypolicyviolation", (event) => errors.push(event.blockedURI));
-    for (const frames of document.querySelectorAll(".frames")) {
-      const range = frames.querySelector("input"), play = frames.querySelector("button");
-      const note = (what) => said.push([what, range.value, range.getAttribute("aria-valuetext"), play.textContent,
-        [...frames.querySelectorAll("img")].map((image) => image.offsetHeight > 0 ? 1 : 0).join("")].join("|"));
-      note("start");
-      range.value = 1; range.dispatchEvent(new Event("input")); note("moved");
-      play.click(); note("playing");
-      await wait(400); note("ended");
-      play.click(); note("again");
-      play.click(); note("paused");
-      range.dispatchEvent(new KeyboardEvent("keydown", { key: " ", cancelable: true })); note("space");
-    }
-    document.body.innerHTML = `<pre>${said.join("\\n")}\\n${errors.length} errors</pre>`;
-  });
-</script>
-"""
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-def test_in_a_browser(tmp_path: Path) -> None:
-    both = page(animation()).replace("</main>", f"{slider(animation())}</main>{DRIVER}")  # two of them in one page
-    (tmp_path / "page.html").write_text(both, encoding="utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --virtual-time-budget=5000 --enable-logging=stderr"
-    command = ["chromium", *flags.split(), f"--user-data-dir={tmp_path}/user", "--dump-dom"]
-    done = subprocess.run(
-        [*command, (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=120, check=True
+def state(browser: Chromium, number: int) -> list[str]:
+    """Of one slider of a page: its place, its words, what the button says, which picture is seen."""
+    return browser.run(
+        "const frames = document.querySelectorAll('.frames')[arguments[0]], range = frames.querySelector('input');"
+        "return [range.value, range.getAttribute('aria-valuetext'), frames.querySelector('button').textContent,"
+        " [...frames.querySelectorAll('img')].map(image => image.offsetHeight > 0 ? 1 : 0).join('')]",
+        number,
     )
-    assert "CONSOLE" not in done.stderr
-    said = html.unescape(re.findall(r"<pre>(.*)</pre>", done.stdout, re.DOTALL)[0]).splitlines()
-    assert said == [
-        "start|2|Epoch 2: regions|Play|001",
-        "moved|1|Epoch 1: regions|Play|010",
-        "playing|1|Epoch 1: regions|Pause|010",
-        "ended|2|Epoch 2: regions|Play|001",
-        "again|0|Epoch 0: regions|Pause|100",
-        "paused|0|Epoch 0: regions|Play|100",
-        "space|0|Epoch 0: regions|Pause|100",
-    ] * 2 + ["0 errors"]
+
+
+def test_two_sliders_in_one_page(browser: Chromium, tmp_path: Path) -> None:
+    quick, slow = animation(), replace(animation(), seconds=60.0)
+    both = page(quick).replace("</main>", f"<div id='second'>{slider(slow)}</div></main>")
+    (tmp_path / "page.html").write_text(both, encoding="utf-8")
+    browser.open(tmp_path / "page.html")
+    for number in (0, 1):
+        assert state(browser, number) == ["2", "Epoch 2: regions", "Play", "001"]
+    browser.press("#second input", LEFT)
+    assert state(browser, 1) == ["1", "Epoch 1: regions", "Play", "010"]
+    browser.click("#second button")
+    assert state(browser, 1) == ["1", "Epoch 1: regions", "Pause", "010"]
+    browser.press("#second input", " ")
+    assert state(browser, 1) == ["1", "Epoch 1: regions", "Play", "010"]
+    browser.click("#second button")
+    browser.press("#second input", RIGHT)  # who moves it has it stop
+    assert state(browser, 1) == ["2", "Epoch 2: regions", "Play", "001"]
+    browser.click("#second button")
+    assert state(browser, 1) == ["0", "Epoch 0: regions", "Pause", "100"]
+    assert state(browser, 0) == ["2", "Epoch 2: regions", "Play", "001"]
+    browser.press(".frames input", LEFT, LEFT)
+    browser.click(".frames button")
+    browser.until("return document.querySelector('.frames input').value === '2'")
+    browser.until("return document.querySelector('.frames button').textContent === 'Play'")
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize(("motion", "milliseconds"), [("no-preference", 50), ("reduce", 1000)])
+def test_who_asks_for_little_motion_gets_it_from_the_first_step_on(
+    motion: str, milliseconds: int, browser: Chromium, tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_text(page(animation()), encoding="utf-8")
+    browser.open(tmp_path / "page.html", motion=motion)
+    browser.run("window.waits = []; window.setTimeout = (step, wait) => waits.push(wait)")
+    browser.click(".frames button")
+    assert browser.run("return waits") == [milliseconds]
+
+
+def test_no_other_script_is_allowed(browser: Chromium, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(page(animation()).replace("</main>", "<script>window.evil = 1</script></main>"))
+    browser.driver.get((tmp_path / "page.html").as_uri())
+    assert browser.run("return window.evil ?? 0") == 0
+    (complaint,) = browser.complaints()
+    assert "Content Security Policy" in complaint["message"]

@@ -124,3 +124,60 @@ def test_arrow_keys_read_a_chart(browser: Chromium, trained_on: Trained) -> None
     losses = [run.history()[1].value(f"{part}.loss") for part in ("train", "valid")]
     expected = f"epoch 2: train {losses[0]:.4g}, valid {losses[1]:.4g}"
     assert browser.find("#training .readout").text == expected
+
+
+def test_the_epochs_are_played_and_named(browser: Chromium, trained_on: Trained) -> None:
+    browser.open(write_report(trained_on("blobs", train__snapshots__every=1)))
+    labels = "return [...document.querySelectorAll('.plane')].map(plane => plane.getAttribute('aria-label'))"
+    first, last = browser.run(labels)
+    assert first.startswith("Decision regions, Before training, ")
+    assert ", the best, " in last and last.endswith(" of 40 points wrong")
+    browser.press("#plane-slider", HOME)
+    browser.click("#plane-play")
+    browser.until("return document.querySelectorAll('.plane')[1].getAttribute('aria-label').includes('Epoch 4')")
+    browser.until("return document.getElementById('plane-play').textContent === 'Play'")
+    assert browser.complaints() == []
+
+
+def test_the_matrix_is_walked_with_keys(browser: Chromium, trained_on: Trained) -> None:
+    browser.open(write_report(trained_on("digits")))
+    told = "return document.getElementById('matrix-readout').textContent"
+    browser.press("#matrix", ARROW_DOWN)
+    assert browser.run(told).startswith("0 predicted right: ")  # the first cell, whichever the key
+    browser.press("#matrix", ARROW_DOWN)
+    assert browser.run(told).startswith("1 taken for 0: ")
+    browser.press("#matrix", ARROW_RIGHT)
+    assert browser.run(told).startswith("1 predicted right: ")
+    browser.press("#matrix", "+")
+    assert browser.run(SHOWN) == 5
+    browser.press("#matrix", "0")
+    assert browser.run(SHOWN) == 10
+
+
+COUNTED = """
+window.calls = {};
+for (const name of ["clearRect", "measureText"]) {
+  const whole = CanvasRenderingContext2D.prototype[name];
+  calls[name] = 0;
+  CanvasRenderingContext2D.prototype[name] = function (...values) { calls[name]++; return whole.apply(this, values); };
+}
+"""
+
+
+def test_long_names_are_measured_once_and_a_key_paints_once(browser: Chromium, many_classes: RunDirectory) -> None:
+    evaluation = many_classes.evaluation("test")
+    assert evaluation is not None
+    cells = enumerate(evaluation["classes"].values())
+    named = {f"{at} {'a name without an end ' * 5}": cell for at, cell in cells}
+    many_classes.save_evaluation("test", {**evaluation, "classes": named})
+    browser.open(write_report(many_classes))
+    browser.run(COUNTED)
+    for _ in range(5):
+        browser.click("#matrix-in")
+    seen = browser.run(SHOWN)
+    measured = browser.run("return calls.measureText")
+    assert 0 < measured < 30 * seen  # two names a class, each whole and halved until it fits
+    browser.press("#matrix", ARROW_DOWN)
+    browser.run("calls.clearRect = calls.measureText = 0")
+    browser.press("#matrix", ARROW_DOWN)
+    assert browser.run("return calls") == {"clearRect": 1, "measureText": 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from clfkit.pages import render
+from clfkit.pages import asset, digest, render
 from clfkit.plots.frames import Animation
 
 if TYPE_CHECKING:
@@ -24,10 +24,20 @@ def slider(animation: Animation) -> Markup:
     width, height = animation.images[0].size
     return render(
         "clfkit.plots", "templates/slider.html", title=animation.title, pictures=pictures, width=width, height=height,
-        milliseconds=round(1000 * animation.seconds), slow=round(1000 * max(SLOW, animation.seconds)),
+        milliseconds=round(1000 * animation.seconds), slow=round(1000 * max(SLOW, animation.seconds)), script=_script(),
     )  # fmt: skip
 
 
 def page(animation: Animation) -> str:
     """A whole page with the slider, which needs nothing from outside."""
-    return str(render("clfkit.plots", "templates/animation.html", heading=animation.heading, slider=slider(animation)))
+    return str(
+        render(
+            "clfkit.plots", "templates/animation.html", heading=animation.heading, slider=slider(animation),
+            digest=digest(_script()),
+        )
+    )  # fmt: skip
+
+
+def _script() -> Markup:
+    """The same for every animation, so that one digest allows it as often as it stands in a page."""
+    return asset("clfkit.plots", "slider.js") + asset("clfkit.plots", "frames.js")

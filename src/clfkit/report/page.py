@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clfkit import __version__
 from clfkit.classifier import Classifier
-from clfkit.pages import as_script, render, visible
+from clfkit.pages import as_script, asset, digest, render, visible
 from clfkit.report import charts, mistaken, sections
 from clfkit.report.material import Material
 from clfkit.report.rarity import recall_by_size
@@ -33,7 +30,7 @@ def write_report(run: RunDirectory, path: Path | None = None, classifier: Classi
 
 def page(material: Material) -> Markup:
     """The HTML of a report. What is missing is said in its place."""
-    script = _asset("report.js")
+    script = asset("clfkit.plots", "slider.js") + asset("clfkit.report", "report.js")
     confusion, planes = mistaken.confusion(material), sections.regions(material)
     inlined: dict[str, Any] = {"classes": [visible(name) for name in material.classes]}
     if isinstance(confusion, dict):
@@ -43,18 +40,11 @@ def page(material: Material) -> Markup:
         planes["captions"] = [frame["caption"] for frame in inlined["planes"]["frames"]]
     return render(
         "clfkit.report", "templates/report.html",
-        material=material, version=__version__, chart=charts, style=_asset("report.css"), script=script,
-        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(), inlined=as_script(inlined),
+        material=material, version=__version__, chart=charts, style=asset("clfkit.report", "report.css"), script=script,
+        digest=digest(script), inlined=as_script(inlined),
         headline=sections.headline(material), metrics=sections.metrics(material), config=sections.config(material),
         data=sections.data(material), curves=sections.curves(material), planes=planes, confusion=confusion,
         classes=mistaken.classes(material), rarity=recall_by_size(material), calibration=mistaken.calibration(material),
         mistakes=mistaken.mistakes(material), label_errors=mistaken.label_errors(material),
         timing=sections.timing(material), environment=sections.environment(material),
     )  # fmt: skip
-
-
-def _asset(name: str) -> Markup:
-    """A file of our own that is put in as it is."""
-    from markupsafe import Markup
-
-    return Markup((files("clfkit.report") / "templates" / name).read_text(encoding="utf-8"))

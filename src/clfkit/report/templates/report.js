@@ -1,10 +1,9 @@
-"use strict";
 (() => {
   const inlined = JSON.parse(document.getElementById("inlined").textContent);
   const names = inlined.classes;
   const find = (id) => document.getElementById(id);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const counted = (number) => number.toLocaleString("en");
+  const digits = new Intl.NumberFormat("en"), counted = (number) => digits.format(number);
   const painters = [];
 
   // Charts: a line follows the pointer or the arrow keys, and the values there are read out.
@@ -111,9 +110,13 @@
     show();
   }
 
-  // A canvas as sharp as the screen; paints anew when its size or the colour scheme changes.
+  // A canvas as sharp as the screen; paints anew when its size or the colour scheme changes. Returns a way to ask for
+  // it, at most once a frame.
   function painted(canvas, paint) {
+    let asked = 0;
     const again = () => {
+      cancelAnimationFrame(asked);
+      asked = 0;
       const width = canvas.clientWidth, ratio = window.devicePixelRatio || 1;
       if (!width) return;
       canvas.width = Math.round(width * ratio);
@@ -123,8 +126,8 @@
       paint(context, width, canvas.clientHeight);
     };
     new ResizeObserver(again).observe(canvas);
-    painters.push(again);
-    return again;
+    painters.push(again);  // at once: a page that is printed does not wait for a frame
+    return () => { asked ||= requestAnimationFrame(again); };
   }
   for (const query of ["(prefers-color-scheme: dark)", "print"])
     matchMedia(query).addEventListener("change", () => painters.forEach((paint) => paint()));
@@ -191,31 +194,23 @@
     const again = [...document.querySelectorAll(".plane")].map((canvas) =>
       painted(canvas, (context, width, height) => paint(context, width, height, frames[canvas.dataset.place === "first" ? 0 : shown])));
     const last = document.querySelector(".plane[data-place=last]"), caption = last.parentElement.querySelector("figcaption");
-    const slider = find("plane-slider"), play = find("plane-play");
-    let timer = 0;
-    const show = (index) => {
-      shown = index;
-      slider.value = index;
-      caption.textContent = frames[index].caption;
-      slider.setAttribute("aria-valuetext", frames[index].caption);
-      last.setAttribute("aria-label", `Decision regions, ${frames[index].caption}, ${frames[index].wrong.length} of ${points.x.length} points wrong`);
-      again.at(-1)();
-    };
-    const pause = () => { clearTimeout(timer); timer = 0; play.textContent = "Play"; };
-    const step = () => {
-      if (shown + 1 >= frames.length) return pause();
-      show(shown + 1);
-      timer = setTimeout(step, matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 160);
-    };
-    slider.addEventListener("input", () => { pause(); show(Number(slider.value)); });
-    play.addEventListener("click", () => {
-      if (timer) return pause();
-      play.textContent = "Pause";
-      if (shown + 1 >= frames.length) show(0);
-      timer = setTimeout(step, 160);
+    const label = (canvas, { caption, wrong }) =>
+      canvas?.setAttribute("aria-label", `Decision regions, ${caption}, ${wrong.length} of ${points.x.length} points wrong`);
+    label(document.querySelector(".plane[data-place=first]"), frames[0]);
+    playable({
+      range: find("plane-slider"),
+      play: find("plane-play"),
+      milliseconds: 160,
+      slow: 1000,
+      show(index) {
+        shown = index;
+        label(last, frames[index]);
+        again.at(-1)();
+        return caption.textContent = frames[index].caption;
+      },
     });
     const items = names.map((name, index) => [name, `background: var(--class${index % 10})`, ""]);
-    if (best) items.push(["best possible boundary", "", "dashes"]);
+    if (best) items.push(["best possible boundary", "", "outline"]);
     find("plane-legend").replaceChildren(...items.map(([text, style, look]) => {
       const item = document.createElement("li"), swatch = document.createElement("i");
       swatch.style.cssText = style;
@@ -247,11 +242,22 @@
     let order = every, place = [...every], view = { x: 0, y: 0, size: count }, cursor = null, plot = null;
     const least = Math.min(count, 4);
 
+    // Names are measured once, and cut once for a font and a width.
+    const widths = new Map(), cuts = new Map();
+    let fitting = "";
     const visible = (from) => order.slice(Math.floor(from), Math.ceil(from + view.size));
     function room(context, width) {
       context.font = "13px system-ui, sans-serif";
-      const longest = Math.max(...[...visible(view.y), ...visible(view.x)].map((index) => context.measureText(names[index]).width));
-      return Math.min(.24 * width, 170, Math.max(26, longest + 14));
+      const seen = [...visible(view.y), ...visible(view.x)];
+      for (const index of seen) if (!widths.has(index)) widths.set(index, context.measureText(names[index]).width);
+      return Math.min(.24 * width, 170, Math.max(26, Math.max(...seen.map((index) => widths.get(index))) + 14));
+    }
+    function fitted(context, index, room) {
+      const now = `${context.font} ${room}`;
+      if (now !== fitting) cuts.clear();
+      fitting = now;
+      if (!cuts.has(index)) cuts.set(index, cut(context, names[index], room));
+      return cuts.get(index);
     }
     function paint(context, width) {
       const named = width / view.size >= 11;
@@ -308,7 +314,7 @@
         const middle = gutter + (index + .5 - view.y) * cell;
         if (middle < gutter) continue;
         context.textAlign = "right";
-        context.fillText(cut(context, names[order[index]], gutter - 10), gutter - 6, middle);
+        context.fillText(fitted(context, order[index], gutter - 10), gutter - 6, middle);
       }
       for (let index = Math.floor(view.x); index < Math.min(count, view.x + view.size); index++) {
         const middle = gutter + (index + .5 - view.x) * cell;
@@ -317,7 +323,7 @@
         context.translate(middle, gutter - 6);
         context.rotate(-Math.PI / 2);
         context.textAlign = "left";
-        context.fillText(cut(context, names[order[index]], gutter - 10), 0, 0);
+        context.fillText(fitted(context, order[index], gutter - 10), 0, 0);
         context.restore();
       }
     }
@@ -340,7 +346,9 @@
       readout.textContent = `${names[row]} ${row === column ? "predicted right" : `taken for ${names[column]}`}: ${counted(samples)}${share}`;
     }
     function point(x, y) {
+      const before = cursor;
       cursor = { x: Math.max(0, Math.min(count - 1, x)), y: Math.max(0, Math.min(count - 1, y)) };
+      if (cursor.x === before?.x && cursor.y === before?.y) return;
       tell();
       again();
     }
@@ -378,9 +386,9 @@
     }, { passive: false });
     canvas.addEventListener("dblclick", (event) => { const { x, y } = under(event); zoom(.5, x, y); });
     canvas.addEventListener("keydown", (event) => {
-      const { x, y } = cursor || { x: Math.floor(view.x) - 1, y: Math.floor(view.y) };
+      const first = { x: Math.floor(view.x), y: Math.floor(view.y) }, { x, y } = cursor || first;
       const moves = { ArrowLeft: [x - 1, y], ArrowRight: [x + 1, y], ArrowUp: [x, y - 1], ArrowDown: [x, y + 1] };
-      if (event.key in moves) point(...moves[event.key]);
+      if (event.key in moves) point(...(cursor ? moves[event.key] : [x, y]));
       else if (event.key === "+" || event.key === "=") zoom(.5, x + .5, y + .5);
       else if (event.key === "-") zoom(2, x + .5, y + .5);
       else if (event.key === "0") look(count, 0, 0);
@@ -425,9 +433,14 @@
 
   function cut(context, text, room) {
     if (context.measureText(text).width <= room) return text;
-    let kept = text.length;
-    while (kept > 1 && context.measureText(`…${text.slice(-kept)}`).width > room) kept--;
-    return `…${text.slice(-kept)}`;
+    const characters = [...text], end = (kept) => `…${characters.slice(-kept).join("")}`;
+    let least = 1, most = characters.length;
+    while (least < most) {
+      const middle = Math.ceil((least + most) / 2);
+      if (context.measureText(end(middle)).width <= room) least = middle;
+      else most = middle - 1;
+    }
+    return end(least);
   }
 
   // The section that is read is marked in the list of sections.
