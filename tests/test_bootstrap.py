@@ -37,6 +37,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [block.shape for block in blocks] == [(50, 7)] * 4 + [(50, 2)]
     monkeypatch.setattr(bootstrap, "BLOCK", 50 * 120)
     assert [block.shape for block in resampled(50, 300, seed=3)] == [(50, 150), (50, 150)]
+    assert [block.shape for block in resampled(50, 300, seed=3, classes=75)] == [(50, 100)] * 3
     monkeypatch.setattr(bootstrap, "BLOCK", 10)
     assert [block.shape for block in resampled(50, 2, seed=3)] == [(50, 1), (50, 1)]
 
@@ -94,9 +95,51 @@ def test_what_is_undefined_has_no_interval() -> None:
     one_class = Predictions(np.zeros(5, np.int64), np.full((5, 2), 0.5, np.float32), ClassMap(names=("a", "b")), 0.5)
     found = intervals(one_class, score(one_class), seed=0)
     assert not {"loss", "mcc", "roc_auc", "average_precision", "tail_accuracy"} & found.metrics.keys()
-    assert found.metrics["accuracy"] == (1.0, 1.0)
+    assert found.metrics["accuracy"] == pytest.approx((0.025 ** (1 / 5), 1.0))
+    assert not {"balanced_accuracy", "macro_f1", "top5"} & found.metrics.keys()
     empty = Predictions(np.zeros(0, np.int64), np.zeros((0, 2), np.float32), ClassMap(names=("a", "b")), 0.5)
     assert intervals(empty, ["accuracy"], seed=0).metrics == {}
+
+
+def test_who_makes_no_mistake_may_make_one_on_the_next_sample() -> None:
+    for share, exact in ((1.0, lambda n: (0.025 ** (1 / n), 1.0)), (0.0, lambda n: (0.0, 1 - 0.025 ** (1 / n)))):
+        found = predictions(40, 3, share)
+        result = intervals(found, ["accuracy", "balanced_accuracy"], seed=0)
+        assert result.metrics["accuracy"] == pytest.approx(exact(40))
+        assert "balanced_accuracy" not in result.metrics
+        support = np.bincount(found.labels)
+        for name, samples in (("recall", support), ("precision", np.bincount(found.predicted))):
+            low, high = result.classes[name]
+            np.testing.assert_allclose(np.stack([low, high], axis=1), [exact(count) for count in samples])
+        assert np.isnan(result.classes["f1"]).all()
+
+
+def test_a_rare_class_does_not_make_a_model_look_better() -> None:
+    labels = np.array([0] * 99 + [1], np.int64)
+    said = np.tile(np.array([[1.0, 0.0]], np.float32), (100, 1))
+    found = Predictions(labels, said, ClassMap(names=("a", "b")), 0.5)
+    result = intervals(found, score(found), seed=0).metrics
+    assert not {"balanced_accuracy", "mcc"} & result.keys()  # the one never varies, the other is never defined
+    assert result["macro_f1"][1] < 0.51
+    assert result["accuracy"][1] == pytest.approx(1.0, abs=0.011)
+
+
+def test_what_few_resamples_know_has_no_interval() -> None:
+    labels, said = np.array([0] * 99 + [1]), np.array([0] * 98 + [1, 1])
+    found = Predictions(labels, np.eye(2, dtype=np.float32)[said], ClassMap(names=("a", "b")), 0.5)
+    whole = intervals(found, score(found), seed=0).metrics
+    assert "mcc" not in whole  # undefined wherever the one sample of b is not drawn, in more than a third
+    assert "macro_f1" in whole
+
+
+def test_the_calibration_error_may_be_chance() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 300)
+    rows = np.column_stack([sure, 1 - sure]).astype(np.float32)
+    found = Predictions((rng.random(300) > sure).astype(np.int64), rows, ClassMap(names=("a", "b")), 0.5)
+    error = score(found, ["ece"])["ece"]
+    low, high = intervals(found, ["ece"], seed=0).metrics["ece"]
+    assert low == 0 < error < high
 
 
 def test_rankings_of_very_many_classes_have_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from clfkit import calibration
-from clfkit.calibration import COLDEST, HOTTEST, fit_temperature, tempered
+from clfkit.calibration import HOTTEST, fit_temperature, tempered
 
 
 def drawn(temperature: float, samples: int = 20_000, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +29,8 @@ def test_it_has_the_least_log_loss() -> None:
     probabilities, labels = drawn(1.7, samples=500)
 
     def loss(at: np.ndarray) -> float:
-        return -log_softmax(np.log(probabilities) / at[0], axis=1)[np.arange(len(labels)), labels].mean()
+        logs = log_softmax(np.log(probabilities) / at[0], axis=1)
+        return -logs[np.arange(len(labels)), labels].sum() - logs.mean()  # one sample more, of any class
 
     best = minimize(loss, [1.0], method="Nelder-Mead", options={"xatol": 1e-6}).x[0]
     assert fit_temperature(probabilities, labels) == pytest.approx(best, rel=2e-3)
@@ -44,9 +45,31 @@ def test_tempered_probabilities_are_those_of_the_divided_logits() -> None:
 
 def test_certainty_stays_finite() -> None:
     certain = np.eye(3, dtype=np.float32)
-    assert COLDEST <= fit_temperature(certain, np.arange(3)) <= 1
+    assert 1 <= fit_temperature(certain, np.arange(3)) <= HOTTEST
     assert fit_temperature(certain, np.array([1, 2, 0])) == pytest.approx(HOTTEST, rel=0.01)
     assert np.isfinite(tempered(certain, HOTTEST)).all()
+
+
+def test_few_samples_without_a_mistake_make_nobody_certain() -> None:
+    rng = np.random.default_rng(0)
+    said = rng.integers(0, 3, 18)
+    valid = np.full((18, 3), 0.03, np.float32)
+    valid[np.arange(18), said] = 0.94
+    found = fit_temperature(valid, said)
+    sure = float(tempered(valid, found)[0].max())
+    assert sure == pytest.approx((18 + 1 / 3) / 19, abs=0.001)  # the rule of succession
+
+
+def test_the_classes_may_change_places() -> None:
+    probabilities, labels = drawn(3.0, samples=400, classes=2)
+    assert fit_temperature(probabilities, labels) == fit_temperature(probabilities[:, ::-1], 1 - labels)
+
+
+def test_a_hot_model_in_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    probabilities, _ = drawn(2.0, samples=50)
+    whole = tempered(probabilities, 1.5)
+    monkeypatch.setattr(calibration, "AT_ONCE", 4 * 7)
+    assert np.array_equal(whole, tempered(probabilities, 1.5))
 
 
 def test_of_very_many_probabilities_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:

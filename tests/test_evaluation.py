@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from clfkit.calibration import fit_temperature, tempered
 from clfkit.classifier import load
 from clfkit.data.bundle import ClassMap, Split
-from clfkit.errors import UsageError
+from clfkit.errors import ModelError, UsageError
 from clfkit.evaluation import evaluate, save_evaluation, stored_probabilities, tells_nothing
 from clfkit.run import RunDirectory
 from clfkit.storage import without_nan
@@ -73,6 +74,14 @@ def test_calibrated_probabilities_leave_predictions_alone(finished_run: RunDirec
     np.testing.assert_allclose(calibrated, tempered(plain, classifier.temperature), rtol=1e-5)
     with pytest.raises(UsageError, match="no temperature was fitted"):
         load(finished_run.path / "checkpoints" / "last").predict_proba(samples, calibrated=True)
+
+
+def test_probabilities_that_are_no_numbers_are_told(finished_run: RunDirectory) -> None:
+    classifier = load(finished_run.path)
+    test = classifier.bundle.test
+    broken = replace(test, inputs=np.where(np.arange(len(test))[:, None] < 2, np.float32("nan"), test.inputs))
+    with pytest.raises(ModelError, match=f"^test: the model gives 2 of {len(test):,} samples"):
+        evaluate(classifier.engine, broken, "test", classifier.spec.classes)
 
 
 def test_class_that_does_not_occur_is_undefined_not_zero(finished_run: RunDirectory, tmp_path: str) -> None:

@@ -16,6 +16,7 @@ from clfkit.calibration import fit_temperature, tempered
 from clfkit.data.bundle import ClassMap, DataBundle, FloatArray, Ids, IndexArray, Part, Split
 from clfkit.data.limits import BestAccuracy, best_on
 from clfkit.engines.base import Engine
+from clfkit.errors import ModelError
 from clfkit.metrics import Measure, Predictions, score
 from clfkit.metrics.probabilities import reliability
 from clfkit.mistakes import Confused, Suspect, confused_pairs, likely_label_errors
@@ -125,12 +126,19 @@ def evaluate(
     train_counts: (K,) train samples of each class, for the metrics that part classes by them.
     views: average the probabilities over them. The loss, which is one of logits, is then undefined.
     temperature: what the probabilities are at it is told beside; the metrics are those of the model as it is.
+    Raises ModelError where probabilities are not finite.
     """
     if views is None:
         probabilities, totals = engine.evaluate(split)
         loss = totals.mean_loss
     else:
         probabilities, loss = views.predict(engine, split.inputs), float("nan")
+    undefined = np.count_nonzero(~np.isfinite(probabilities).all(axis=1))
+    if undefined:
+        raise ModelError(
+            f"{name}: the model gives {undefined:,} of {len(split):,} samples probabilities that are no numbers; "
+            "its weights or their inputs are not finite"
+        )
     counts = None if train_counts is None else np.array(train_counts, np.int64)
     predictions = Predictions(split.labels, probabilities, classes, loss, counts)
     scores = score(predictions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -13,6 +15,7 @@ from clfkit.baselines.logistic_regression import logistic_regression
 from clfkit.baselines.majority import majority
 from clfkit.baselines.nearest_neighbours import nearest_neighbours
 from clfkit.components import baselines, datasets
+from clfkit.data.bundle import Split
 from clfkit.data.loading import load_bundle
 
 
@@ -52,6 +55,8 @@ def test_what_would_take_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("clfkit.baselines.logistic_regression.MOST_PRODUCTS", 10)
     assert compare(bundle, bundle.test).keys() == {"majority", "nearest_neighbours"}
     assert compare(bundle, bundle.test, ()) == {}
+    monkeypatch.setattr("clfkit.baselines.nearest_neighbours.MOST_PRODUCTS", 10)
+    assert compare(bundle, bundle.test).keys() == {"majority"}
 
 
 def test_many_samples_are_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +65,41 @@ def test_many_samples_are_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
     few = compare(bundle, bundle.test, ["nearest_neighbours"])["nearest_neighbours"]["accuracy"]
     assert few > 0.7
     assert round(few * 50, 6) % 1 == 0
+
+
+def test_classes_in_turns_are_all_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MOST_SAMPLES", 100)
+    bundle = load_bundle(datasets.parse({"name": "blobs", "samples": 200, "classes": 2}), seed=0)
+    labels = np.arange(1000) % 2  # every other sample is of the same class
+    inputs = (np.random.default_rng(0).normal(0, 1, (1000, 2)) + 6 * labels[:, None]).astype(np.float32)
+    turns = Split(inputs, labels, np.arange(1000))
+    found = compare(replace(bundle, train=turns), turns)
+    assert found["nearest_neighbours"]["accuracy"] > 0.95
+    assert found["logistic_regression"]["accuracy"] > 0.95
+    assert 0.3 < found["majority"]["accuracy"] < 0.7
+
+
+def test_features_are_standardised_whatever_the_model_is_given() -> None:
+    found = [
+        compare(bundle, bundle.test)
+        for normalize in (True, False)
+        if (bundle := load_bundle(datasets.parse({"name": "wine", "normalize": normalize}), seed=0))
+    ]
+    assert found[0]["nearest_neighbours"] == found[1]["nearest_neighbours"]
+    assert found[0]["logistic_regression"]["accuracy"] == pytest.approx(
+        found[1]["logistic_regression"]["accuracy"], abs=0.03
+    )
+
+
+def test_far_away_features_have_neighbours_too() -> None:
+    bundle = load_bundle(datasets.parse({"name": "blobs", "samples": 400, "classes": 3, "normalize": False}), seed=0)
+    moved = replace(
+        bundle,
+        train=replace(bundle.train, inputs=bundle.train.inputs + np.float32(30_000)),
+        test=replace(bundle.test, inputs=bundle.test.inputs + np.float32(30_000)),
+    )
+    near, far = (compare(each, each.test, ["nearest_neighbours"]) for each in (bundle, moved))
+    assert far["nearest_neighbours"]["accuracy"] == pytest.approx(near["nearest_neighbours"]["accuracy"], abs=0.05)
 
 
 @pytest.mark.parametrize("side", [8, 16, 28, 33])

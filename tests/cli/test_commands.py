@@ -46,6 +46,14 @@ def test_predict_calibrated(cli, trained: Path, tmp_path: Path) -> None:
     assert [row[2:] for row in rows[0]] != [row[2:] for row in rows[1]]
 
 
+def test_views_have_no_temperature(cli, trained_digits: Path, tmp_path: Path) -> None:
+    views = ("--checkpoint", trained_digits, "--tta", "2", "--set", "train.augment=[shift]")
+    assert "temperature" not in json.loads(cli("eval", *views, "--json").out)["calibration"]
+    done = cli("predict", tmp_path, *views, "--calibrated")
+    assert done.code == 2
+    assert done.err.startswith("clfkit: --calibrated: ") and "--tta" in done.err
+
+
 def test_eval_names_confused_classes_and_the_temperature(cli, trained: Path) -> None:
     kept = json.loads((trained / "evaluation/test.json").read_text())
     done = cli("eval", "--checkpoint", trained)

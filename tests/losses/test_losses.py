@@ -118,6 +118,14 @@ def test_probabilities_and_predictions_agree(generator: torch.Generator) -> None
     assert make("bce_with_logits", [1, 1]).outputs == 1
 
 
+def test_both_classes_of_one_logit_keep_their_small_probabilities() -> None:
+    logits = torch.tensor([[30.0], [-30.0], [18.0]])
+    found = make("bce_with_logits", [1, 1]).probabilities(logits)
+    two = torch.cat([torch.zeros_like(logits), logits], dim=1).double().softmax(dim=1)
+    assert_allclose(found.numpy(), two.numpy(), rtol=1e-5)
+    assert_array_equal(found.flip(1).numpy(), make("bce_with_logits", [1, 1]).probabilities(-logits).numpy())
+
+
 def test_balanced_weights_are_scikit_learns() -> None:
     from sklearn.utils.class_weight import compute_class_weight
 

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clfkit import rng
 from clfkit.components import baselines
-from clfkit.data.bundle import DataBundle, DataSpec, FloatArray, IndexArray, Inputs, Split
+from clfkit.data.bundle import DataBundle, FloatArray, IndexArray, Inputs, Split
 from clfkit.metrics import Predictions, score
 from clfkit.registry import Component
 from clfkit.reporting import work
 
 MOST_SAMPLES = 10_000  # of train, and of the split that is scored: more would take longer than it tells
 SIDE = 16  # pixels, to which images are averaged
-AT_ONCE = 500  # images, of which the full size is in memory
+AT_ONCE = 100  # images, of which the full size is in memory
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
@@ -37,17 +38,25 @@ class Learnable:
 def compare(bundle: DataBundle, split: Split, names: Sequence[str] | None = None) -> dict[str, dict[str, float]]:
     """{baseline: {metric: value}} on a split, of these names or of all; those that would take too long are left out.
 
-    Each learns from the train split and sees standardised features, or images averaged to at most 16 × 16 pixels. Of
-    more than 10,000 samples evenly spaced ones are taken.
+    Each learns from the train split and sees features, or channels of images averaged to at most 16 × 16 pixels. They
+    are standardised with the mean and deviation of what it learns from, whatever the model is given. Of more than
+    10,000 samples as many are drawn.
     """
     chosen = baselines.names() if names is None else list(names)
     if not chosen or not len(bundle.train):
         return {}
     classes = bundle.spec.classes
     train, scored = _some(len(bundle.train)), _some(len(split))
+    images = bundle.spec.inputs == "image"
     with work("baselines", len(chosen)) as progress:
-        known = Learnable(_features(bundle.train.inputs, train, bundle.spec), bundle.train.labels[train], len(classes))
-        features = _features(split.inputs, scored, bundle.spec)
+        values, others = (_values(part.inputs, rows, images) for part, rows in ((bundle.train, train), (split, scored)))
+        axes = tuple(range(values.ndim - 1))
+        mean, deviation = values.mean(axis=axes), values.std(axis=axes)
+        deviation[deviation == 0] = 1
+        learnt, features = (
+            ((each - mean) / deviation).reshape(len(each), -1).astype(np.float32) for each in (values, others)
+        )
+        known = Learnable(learnt, bundle.train.labels[train], len(classes))
         found = {}
         for name in chosen:
             component = Component(name, baselines.entry(name).options())
@@ -63,19 +72,17 @@ def compare(bundle: DataBundle, split: Split, names: Sequence[str] | None = None
 
 
 def _some(count: int) -> IndexArray:
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_SAMPLES)).astype(np.int64))
-
-
-def _features(inputs: Inputs, rows: IndexArray, spec: DataSpec) -> FloatArray:
-    """Standardised features (n, D) of the samples at `rows`; a constant one stays 0."""
-    mean, std = np.array(spec.mean), np.array(spec.std)
-    if spec.inputs == "image":
-        parts = [pooled(np.asarray(inputs[rows[at : at + AT_ONCE]])) for at in range(0, len(rows), AT_ONCE)]
-        values = np.moveaxis(np.concatenate(parts), 1, 3)  # channels last, as mean and deviation
-    else:
-        values = np.asarray(inputs[rows], np.float64)
-    found: FloatArray = ((values - mean) / std).reshape(len(rows), -1).astype(np.float32)
+    """Places of the samples that are taken, in order. Evenly spaced ones could all be of one class."""
+    found: IndexArray = np.sort(rng.generator(0, "baseline samples").permutation(count)[:MOST_SAMPLES])
     return found
+
+
+def _values(inputs: Inputs, rows: IndexArray, images: bool) -> npt.NDArray[np.float64]:
+    """Features (n, D) of the samples at `rows`, of images (n, height, width, channels)."""
+    if not images:
+        return np.asarray(inputs[rows], np.float64)
+    parts = [pooled(np.asarray(inputs[rows[at : at + AT_ONCE]])) for at in range(0, len(rows), AT_ONCE)]
+    return np.moveaxis(np.concatenate(parts), 1, 3)
 
 
 def pooled(images: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -18,6 +18,8 @@ ITERATIONS = 100
 def logistic_regression(train: Learnable, features: FloatArray) -> FloatArray:
     """Multinomial logistic regression with the ridge penalty of scikit-learn's default (C = 1), fitted by L-BFGS.
 
+    In float32 and at most 100 iterations: its classes are about those of scikit-learn's, its probabilities nearly.
+
     Raises TooLarge where samples × features × classes pass 300 million.
     """
     samples, inputs = train.features.shape

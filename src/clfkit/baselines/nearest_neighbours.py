@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from clfkit.baselines import Learnable
+from clfkit.baselines import Learnable, TooLarge
 from clfkit.components import baselines
 from clfkit.data.bundle import FloatArray
 
 NEIGHBOURS = 5
 BLOCK = 10_000_000  # distances in memory at once
+MOST_PRODUCTS = 100_000_000_000  # train samples × samples × features
 
 
 @baselines.register("nearest_neighbours")
 def nearest_neighbours(train: Learnable, features: FloatArray) -> FloatArray:
     """The share of each class among the 5 nearest train samples by Euclidean distance, as KNeighborsClassifier.
 
-    Of classes with as many, the one with the lowest index is said, as in scikit-learn.
+    Of classes with as many, the one with the lowest index is said, as in scikit-learn. Raises TooLarge where train
+    samples × samples × features pass 10^11.
     """
+    if len(train.labels) * features.size > MOST_PRODUCTS:
+        raise TooLarge(
+            f"{len(train.labels):,} train samples × {len(features):,} samples × {features.shape[1]:,} features"
+        )
     count = min(NEIGHBOURS, len(train.labels))
     squares = np.einsum("nd,nd->n", train.features, train.features)
     found = np.zeros((len(features), train.classes), np.float32)

@@ -88,9 +88,8 @@ def _evaluate(classifier: Classifier, samples: Split, name: str, clock: Stopwatc
     views, engine = classifier.views(tta), classifier.engine
     with clock.part("evaluation"):
         checkpoint = classifier.checkpoint
-        return evaluate(
-            engine, samples, name, checkpoint.spec.classes, checkpoint.class_counts, views, checkpoint.temperature
-        )
+        temperature = None if views else checkpoint.temperature  # that of the model's own probabilities
+        return evaluate(engine, samples, name, checkpoint.spec.classes, checkpoint.class_counts, views, temperature)
 
 
 def _own_data(classifier: Classifier, split: Part, clock: Stopwatch, tta: int | None) -> Evaluation:

@@ -42,6 +42,10 @@ def predict(
     from clfkit.progress import listener
     from clfkit.reporting import heard_by
 
+    if calibrated and tta is not None:
+        raise UsageError(
+            "--calibrated: the temperature is that of the model's own probabilities, not of the mean over --tta"
+        )
     classifier = load(checkpoint, root).with_overrides(overrides)
     views, temperature = classifier.views(tta), classifier.temperature if calibrated else None
     for path in inputs:

@@ -50,8 +50,9 @@ class BinaryCrossEntropy(Loss):
     def probabilities(self, logits: Tensor) -> Tensor:
         from torch import cat
 
-        positive = logits.sigmoid()
-        return cat([1 - positive, positive], dim=1)
+        return cat(
+            [(-logits).sigmoid(), logits.sigmoid()], dim=1
+        )  # not 1 - σ(z), of which nothing is left for a large z
 
     def predicted(self, logits: Tensor) -> Tensor:
         return (logits[:, 0] > 0).long()

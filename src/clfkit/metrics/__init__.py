@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ Numbers = npt.NDArray[np.float64] | np.float64
 """One number, or one of each of R resamples."""
 Counts = npt.NDArray[Any]
 """Whole numbers, of type int64 or, of resamples, float32: exact up to 16 million samples."""
+Found = TypeVar("Found")
 Watched = Mapping[str, float | None]
 """`valid.<metric>` of one epoch: None for what is undefined, as in JSON."""
 Measure = Callable[[FloatArray, float], Watched]
@@ -44,35 +45,40 @@ class Predictions:
     loss: float
     train_counts: IndexArray | None = None
     weights: FloatArray | None = None
+    _known: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def weighted(self, weights: FloatArray) -> Predictions:
         """The same samples, counted otherwise. What was found out about each of them is not found out again."""
         other = dataclasses.replace(self, weights=weights)
-        vars(other).update({name: value for name, value in vars(self).items() if name in OF_EACH_SAMPLE})
+        vars(other)["_known"] = self._known
         return other
 
-    @cached_property
+    def once(self, found: Callable[[Predictions], Found]) -> Found:
+        """What a function finds out about each sample, whatever the samples count: asked once for all resamples."""
+        if found not in self._known:
+            self._known[found] = found(self)
+        value: Found = self._known[found]
+        return value
+
+    @property
     def predicted(self) -> IndexArray:
         """(N,) the most probable class of each sample; the lowest index among equals."""
-        best: IndexArray = self.probabilities.argmax(axis=1).astype(np.int64)
-        return best
+        return self.once(_predicted)
 
-    @cached_property
+    @property
     def right(self) -> npt.NDArray[np.bool_]:
         """(N,) whether a sample is given its own class."""
-        found: npt.NDArray[np.bool_] = self.predicted == self.labels
-        return found
+        return self.once(_right)
 
-    @cached_property
+    @property
     def own(self) -> FloatArray:
         """(N,) the probability of each sample's own class."""
-        return np.take_along_axis(self.probabilities, self.labels[:, None], axis=1)[:, 0]
+        return self.once(_own)
 
-    @cached_property
+    @property
     def confidence(self) -> npt.NDArray[np.float64]:
         """(N,) the probability of each sample's predicted class."""
-        best: npt.NDArray[np.float64] = self.probabilities.max(axis=1, initial=0.0).astype(np.float64)
-        return best
+        return self.once(_confidence)
 
     def mean(self, values: npt.NDArray[Any], where: npt.NDArray[np.bool_] | None = None) -> Numbers:
         """Mean (…) of values (N,), or of those samples where something holds. NaN without any."""
@@ -92,17 +98,33 @@ class Predictions:
         return summed(weights, groups, size)
 
     @cached_property
-    def confusion(self) -> IndexArray:
-        """(K, K) counts: rows are true classes, columns predicted ones. Of 20,000 classes it would take 3.2 GB."""
-        k = len(self.classes)
-        return np.bincount(self.labels * k + self.predicted, minlength=k * k).astype(np.int64).reshape(k, k)
-
-    @cached_property
     def per_class(self) -> PerClass:
         """Precision, recall, F1 and support of each class, counted without the confusion matrix."""
         k = len(self.classes)
         right = self.counts(self.labels, k, self.right)
         return per_class(right, self.counts(self.labels, k), self.counts(self.predicted, k))
+
+    @cached_property
+    def of_every_class(self) -> PerClass:
+        """`per_class` for means over the classes.
+
+        Where a resample holds no sample of a class, or none that is predicted as it, that class keeps what it has on
+        all samples: else each resample would be a mean over other classes.
+        """
+        found = self.per_class
+        if self.weights is None:
+            return found
+        whole = self.once(_per_class_of_all)
+        absent = (found.support == 0) & (whole.support > 0)[:, None]
+
+        def kept(values: npt.NDArray[np.float64], of_all: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            return np.where(absent | np.isnan(values), of_all[:, None], values)
+
+        return found._replace(
+            precision=kept(found.precision, whole.precision),
+            recall=kept(found.recall, whole.recall),
+            f1=kept(found.f1, whole.f1),
+        )
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -114,8 +136,29 @@ class Predictions:
 
 SIZES = 8
 """Groups of classes with about as many samples, at most."""
-OF_EACH_SAMPLE = ("predicted", "right", "own", "confidence")
-"""Properties of `Predictions` that do not depend on weights."""
+
+
+def _predicted(predictions: Predictions) -> IndexArray:
+    best: IndexArray = predictions.probabilities.argmax(axis=1).astype(np.int64)
+    return best
+
+
+def _right(predictions: Predictions) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = predictions.predicted == predictions.labels
+    return found
+
+
+def _own(predictions: Predictions) -> FloatArray:
+    return np.take_along_axis(predictions.probabilities, predictions.labels[:, None], axis=1)[:, 0]
+
+
+def _confidence(predictions: Predictions) -> npt.NDArray[np.float64]:
+    best: npt.NDArray[np.float64] = predictions.probabilities.max(axis=1, initial=0.0).astype(np.float64)
+    return best
+
+
+def _per_class_of_all(predictions: Predictions) -> PerClass:
+    return dataclasses.replace(predictions, weights=None).per_class
 
 
 def unbalanced(counts: IndexArray) -> bool:

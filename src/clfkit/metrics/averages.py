@@ -12,7 +12,7 @@ def macro_precision(predictions: Predictions) -> Numbers:
 
     As scikit-learn's precision_score with average="macro" and zero_division=np.nan. NaN without samples.
     """
-    return mean_of_defined(predictions.per_class.precision)
+    return mean_of_defined(predictions.of_every_class.precision)
 
 
 @metrics.register("macro_f1")
@@ -22,7 +22,7 @@ def macro_f1(predictions: Predictions) -> Numbers:
     Classes that are neither true nor predicted anywhere are left out, as in scikit-learn's f1_score with
     average="macro". NaN without samples.
     """
-    return mean_of_defined(predictions.per_class.f1)
+    return mean_of_defined(predictions.of_every_class.f1)
 
 
 @metrics.register("weighted_precision")
@@ -32,7 +32,7 @@ def weighted_precision(predictions: Predictions) -> Numbers:
     As scikit-learn's precision_score with average="weighted" and zero_division=np.nan. Weighted recall is accuracy.
     NaN without samples.
     """
-    return mean_of_defined(predictions.per_class.precision, predictions.per_class.support)
+    return mean_of_defined(predictions.of_every_class.precision, predictions.of_every_class.support)
 
 
 @metrics.register("weighted_f1")
@@ -41,4 +41,4 @@ def weighted_f1(predictions: Predictions) -> Numbers:
 
     As scikit-learn's f1_score with average="weighted". NaN without samples.
     """
-    return mean_of_defined(predictions.per_class.f1, predictions.per_class.support)
+    return mean_of_defined(predictions.of_every_class.f1, predictions.of_every_class.support)

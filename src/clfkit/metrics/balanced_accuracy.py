@@ -12,4 +12,4 @@ def balanced_accuracy(predictions: Predictions) -> Numbers:
 
     Also known as macro recall. NaN without samples.
     """
-    return mean_of_defined(predictions.per_class.recall)
+    return mean_of_defined(predictions.of_every_class.recall)

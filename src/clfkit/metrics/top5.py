@@ -20,11 +20,15 @@ def top5(predictions: Predictions) -> Numbers:
     Equally probable classes rank by index, lowest first, as in accuracy: a model that says nothing (all
     classes equal) gets no credit for it, and top5 is never below accuracy. NaN without samples.
     """
+    return predictions.mean(predictions.once(_among_five))
+
+
+def _among_five(predictions: Predictions) -> npt.NDArray[np.bool_]:
     labels, probabilities = predictions.labels, predictions.probabilities
     rows = max(1, BLOCK // probabilities.shape[1])
     starts = range(0, len(labels), rows)
     hits = [_hits(labels[start : start + rows], probabilities[start : start + rows]) for start in starts]
-    return predictions.mean(np.concatenate(hits) if hits else np.zeros(0, np.bool_))
+    return np.concatenate(hits) if hits else np.zeros(0, np.bool_)
 
 
 def _hits(labels: IndexArray, probabilities: FloatArray) -> npt.NDArray[np.bool_]:
