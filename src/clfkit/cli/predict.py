@@ -66,7 +66,13 @@ def predict(
     )
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([header, *rows])
-    text = table.getvalue()
+    _put_out(table.getvalue(), out)
+    if out is not None:
+        complain(f"{len(best):,} predictions in {out}")
+
+
+def _put_out(text: str, out: Path | None) -> None:
+    """Write a table to a file, to a terminal with names made visible, or to standard output as it is."""
     if out is None and sys.stdout.isatty():
         say(text.rstrip("\n"))
         return
@@ -77,4 +83,3 @@ def predict(
     from clfkit.storage import write_atomically
 
     write_atomically(out, content)
-    complain(f"{len(best):,} predictions in {out}")
