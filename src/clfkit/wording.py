@@ -64,6 +64,12 @@ def printable(text: str, limit: int | None = 80) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
+def cut(text: str, most: int) -> str:
+    """Text of at most `most` characters, a longer one without its middle: ends tell names apart as often as starts."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[: most - half - 1]}…{text[-half:]}"
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A value as it would be typed, cut to `limit` characters, for messages."""
     if value is None:

@@ -57,3 +57,16 @@ def test_names_are_kept_in_files_and_pipes(trained_digits: Path, odd_image: Path
     subprocess.run([*command, "--out", tmp_path / "p.csv"], check=True, timeout=120)
     assert b"\x1b[2J\xff.png" in piped
     assert (tmp_path / "p.csv").read_bytes() == piped
+
+
+def test_very_long_class_names_leave_tables_readable(cli, tmp_path: Path) -> None:
+    names = [letter + "x" * 3000 for letter in "ab"]
+    (tmp_path / "t.csv").write_text(
+        "\n".join(["one,two,label", *(f"{i % 7},{i % 5},{names[i % 2]}" for i in range(80))])
+    )
+    (tmp_path / "odd.yaml").write_text(CLASSIFY.format(table=tmp_path / "t.csv"))
+    assert cli("train", tmp_path / "odd.yaml", "--out", tmp_path / "out", "--run-id", "one", "--quiet").code == 0
+    done = cli("eval", "--checkpoint", tmp_path / "out/odd/one")
+    assert done.code == 0
+    assert "axxx" in done.out and "…xxx" in done.out
+    assert "x" * 81 not in done.out

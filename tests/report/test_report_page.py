@@ -14,7 +14,6 @@ from PIL import Image
 from report_pages import Page
 
 from clfkit import train
-from clfkit.errors import RunError
 from clfkit.pages import as_script
 from clfkit.report.choices import own_choices
 from clfkit.report.page import write_report
@@ -156,9 +155,22 @@ def test_names_from_outside_are_text(many_classes: RunDirectory) -> None:
     assert [name for tag, found in page.tags for name in found if name.startswith("on")] == []
     assert page.attributes("img", "src") == []
     assert "\x1b" not in page.html and "\u202e" not in page.html and "\u2028" not in page.html
-    assert "49" not in page.sections["classes"].split("{{ 7 * 7 }}")[1][:4]
+    assert "{{ 7 * 7 }}" in page.sections["classes"]
     assert page.inlined["classes"][0] == HOSTILE[0]
     assert "<script>alert(5)</script>" in page.sections["environment"]
+
+
+def test_very_long_names_lose_their_middle(many_classes: RunDirectory) -> None:
+    evaluation = many_classes.evaluation("test")
+    assert evaluation is not None
+    names = [f"{at} {'x' * 5000} {at}" for at in range(len(evaluation["classes"]))]
+    cells = evaluation["classes"].values()
+    many_classes.save_evaluation("test", {**evaluation, "classes": dict(zip(names, cells, strict=True))})
+    page = page_of(many_classes)
+    assert "x" * 120 not in page.html
+    assert {len(name) for name in page.inlined["classes"]} == {120}
+    assert f"7 {'x' * 57}…" in page.sections["classes"]
+    assert len(page.html) < 2_000_000
 
 
 def test_file_names_that_are_not_text(trained_on: Trained, tmp_path: Path) -> None:
@@ -192,18 +204,35 @@ def test_a_run_that_has_only_begun(tmp_path: Path, trained_on: Trained) -> None:
     assert "environment.json is not there" in page.sections["environment"]
 
 
-def test_data_that_are_gone_are_said_to_be(tmp_path: Path) -> None:
+def trained_on_images(tmp_path: Path, size: int, more: str = "") -> tuple[RunDirectory, Path]:
+    """A run on an image folder, and the folder."""
     folder, random = tmp_path / "images", np.random.default_rng(0)
     for name in ("left", "right"):
         (folder / name).mkdir(parents=True)
         for number in range(30):
-            pixels = random.integers(0, 256, (8, 8), dtype=np.uint8)
+            pixels = random.integers(0, 256, (size, size), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
     (tmp_path / "own.yaml").write_text(
-        f"name: own\ndata: {{name: image_folder, root: {folder}, size: 8, split: {{test: 0.5}}}}\nmodel: logistic\n"
-        "train: {epochs: 1}\nplots: []\nbaselines: []\n"
+        f"name: own\ndata: {{name: image_folder, root: {folder}, size: {size}, split: {{test: 0.5}}{more}}}\n"
+        "model: logistic\ntrain: {epochs: 1}\nplots: []\nbaselines: []\n"
     )
-    run = RunDirectory(train(tmp_path / "own.yaml", out=tmp_path, run_id="one").path)
+    return RunDirectory(train(tmp_path / "own.yaml", out=tmp_path, run_id="one").path), folder
+
+
+def test_images_that_became_unreadable_cost_their_pictures_alone(tmp_path: Path) -> None:
+    run, folder = trained_on_images(tmp_path, 160, ", memory: 1, cache: off")
+    assert page_of(run).attributes("img", "src")
+    for file in folder.glob("left/*.png"):
+        file.write_bytes(b"no image")
+    page = page_of(run)
+    assert page.attributes("img", "src") == []
+    assert "left/" in page.sections["data"].split("left out: ")[1]
+    assert "left/" in page.sections["mistakes"].split("left out: ")[1]
+    assert "mistakes" in page.sections["confusion"] and "Probability" in page.sections["mistakes"]
+
+
+def test_data_that_are_gone_are_said_to_be(tmp_path: Path) -> None:
+    run, folder = trained_on_images(tmp_path, 8)
     assert len(page_of(run).attributes("img", "src")) > 10
     for file in folder.glob("*/*.png"):
         file.rename(file.with_stem(f"other{file.stem}"))
@@ -241,13 +270,25 @@ def test_what_the_accuracy_is_compared_with(trained_on: Trained, tmp_path: Path)
     assert "Odd" not in summary
 
 
-def test_damaged_predictions_are_named(trained_on: Trained, tmp_path: Path) -> None:
+def test_damaged_predictions_are_named_in_the_place_of_what_they_would_show(
+    trained_on: Trained, tmp_path: Path
+) -> None:
     run = copied(trained_on("digits"), tmp_path)
     said = run.predictions("test")
     assert said is not None
     run.save_predictions("test", **{**said, "probabilities": np.zeros((3, 10), np.float16)})
-    with pytest.raises(RunError, match="do not hold the probabilities of all"):
-        write_report(run)
+    page = page_of(run)
+    for section in ("confusion", "calibration", "mistakes", "labels"):
+        assert "do not hold the probabilities of all" in page.sections[section]
+    assert "Samples" in page.sections["classes"] and "accuracy on test" in page.sections["summary"]
+
+
+def test_predictions_of_other_classes_are_named(trained_on: Trained, tmp_path: Path) -> None:
+    run = copied(trained_on("digits"), tmp_path)
+    said = run.predictions("test")
+    assert said is not None
+    run.save_predictions("test", **{**said, "labels": said["labels"] + 1})
+    assert "of other classes than the 10" in page_of(run).sections["confusion"]
 
 
 def test_label_errors_that_the_evaluation_names_are_taken(trained_on: Trained, tmp_path: Path) -> None:

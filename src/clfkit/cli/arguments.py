@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from clfkit.errors import UsageError
 from clfkit.plugins import load_plugin
 
 
@@ -14,6 +15,13 @@ def _load_plugins(paths: list[Path]) -> list[Path]:
     for path in paths:
         load_plugin(path)
     return paths
+
+
+def must_be_page(path: Path | None) -> Path | None:
+    """Where a page is to be written. Raises UsageError for a name that no browser takes for one."""
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {path}: the page is HTML, so its name must end in .html")
+    return path
 
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the experiment.", show_default=False)]

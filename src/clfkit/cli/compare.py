@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clfkit.cli.arguments import AsJson, Plugins
+from clfkit.cli.arguments import AsJson, Plugins, must_be_page
 from clfkit.cli.terminal import between, cell, columns, complain, say, telling
 from clfkit.errors import UsageError
 from clfkit.storage import without_nan, write_atomically
@@ -45,7 +45,8 @@ def compare(
         typer.Option(metavar="RUN", help="Run that the others are tested against; by default the most accurate."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.html", help="Write a page, with curves, as well.")
+        Path | None,
+        typer.Option("--out", metavar="FILE.html", callback=must_be_page, help="Write a page, with curves, as well."),
     ] = None,
     root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
         "outputs"
@@ -60,8 +61,6 @@ def compare(
 
     if split not in PART_NAMES:
         raise UsageError(f"--split {split}: must be train, valid or test")
-    if out is not None and out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out {out}: the page is HTML, so its name must end in .html")
     found = find_runs(runs, root, baseline)
     comparison = compared(found.runs, PART_NAMES[split], found.baseline, sort)
     for note in found.notes:

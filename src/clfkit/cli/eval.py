@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CLASSES_SHOWN = 20
 LISTED = 10  # confused pairs, likely label errors
+LONGEST = 80  # characters of a name or an id in a table
 
 
 def evaluate(
@@ -160,16 +161,16 @@ def _show(evaluation: Evaluation, model: str, source: str, seconds: float) -> No
 
 def _class_rows(classes: Mapping[str, Mapping[str, float]], names: Iterable[str]) -> str:
     shown = ("precision", "recall", "f1", "support")
-    return columns([(name, *(classes[name][column] for column in shown)) for name in names], ("class", *shown))
+    return columns([(name, *(classes[name][column] for column in shown)) for name in names], ("class", *shown), LONGEST)
 
 
 def _show_mistakes(evaluation: Evaluation) -> None:
     if pairs := evaluation.confused:
         say("\nconfused most often")
         rows = [(pair.true, pair.predicted, pair.samples, percent(pair.share)) for pair in pairs[:LISTED]]
-        say(columns(rows, ("class", "predicted as", "samples", "of the class")))
+        say(columns(rows, ("class", "predicted as", "samples", "of the class"), LONGEST))
     if suspects := evaluation.label_errors:
         more = f", of {len(suspects)} the {LISTED} most certain" if len(suspects) > LISTED else ""
         say(f"\nlabels that the model contradicts with confidence: look at these{more}")
         listed = [(each.id, each.given, each.predicted, each.probability) for each in suspects[:LISTED]]
-        say(columns(listed, ("sample", "label", "predicted", "probability")))
+        say(columns(listed, ("sample", "label", "predicted", "probability"), LONGEST))

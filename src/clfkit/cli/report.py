@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from clfkit.cli.arguments import Plugins
+from clfkit.cli.arguments import Plugins, must_be_page
 from clfkit.cli.terminal import say
 
 
 def report(
     source: Annotated[str, typer.Argument(metavar="RUN", help="Run directory, or `latest`.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write; by default report.html in the run.")
+        Path | None,
+        typer.Option("--out", metavar="FILE.html", callback=must_be_page, help="By default report.html in the run."),
     ] = None,
     root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
         "outputs"

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from clfkit.wording import printable
+from clfkit.wording import cut, printable
 
 THIRDS = ("head_accuracy", "middle_accuracy", "tail_accuracy")
 
@@ -23,9 +23,11 @@ def complain(text: str) -> None:
     print(_safe(text), file=sys.stderr, flush=True)
 
 
-def columns(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
-    """Rows as aligned columns, two spaces apart; numbers to the right."""
+def columns(rows: Iterable[Sequence[object]], header: Sequence[str] = (), longest: int | None = None) -> str:
+    """Rows as aligned columns; numbers to the right. longest: characters of a cell before it is cut."""
     body = [[printable(cell(value), None) for value in row] for row in rows]
+    if longest is not None:
+        body = [[cut(text, longest) for text in row] for row in body]
     table = [list(header), *body] if header else body
     if not table:
         return ""

@@ -12,6 +12,7 @@ from clfkit.axes import LOGARITHMIC, Tick, Values, decades, groups, means, room,
 from clfkit.bootstrap import Interval
 from clfkit.comparing.runs import ComparedRun
 from clfkit.plots.style import percent
+from clfkit.wording import cut
 
 WIDTH, HEIGHT = 460, 260  # of a chart of curves
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 36
@@ -70,7 +71,7 @@ def bars(runs: Sequence[ComparedRun], split: str) -> tuple[list[Bar], list[Tick]
 
     found = [
         Bar(
-            name=_cut(runs[at].name),
+            name=cut(runs[at].name, LONGEST_NAME),
             at=place(value),
             low=place(ends[at][0]),
             high=place(ends[at][1]),
@@ -135,9 +136,3 @@ def _ticks(values: Sequence[float], places: Values) -> tuple[Tick, ...]:
 
 def _between(ends: Interval | None) -> str:
     return f" ({percent(ends[0], 2)} to {percent(ends[1], 2)})" if ends else ""
-
-
-def _cut(name: str) -> str:
-    """A name without its middle where it is long, since ends tell runs apart as often as starts."""
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"

@@ -37,7 +37,7 @@ class Judged:
     def of(cls, stored: Mapping[str, npt.NDArray[Any]], classes: int) -> Judged:
         """What `RunDirectory.predictions` gives. A class that is not among the most probable ones kept has 0.
 
-        Raises RunError where the probabilities are not those of all samples.
+        Raises RunError where the probabilities are not those of all samples, or a class is none of theirs.
         """
         rows, probabilities = len(stored["labels"]), stored.get("probabilities")
         top, shares = stored.get("top_classes"), stored.get("top_probabilities")
@@ -53,6 +53,8 @@ class Judged:
             return found
 
         said, given = stored["predicted"], stored["labels"]
+        if rows and not 0 <= min(said.min(), given.min()) <= max(said.max(), given.max()) < classes:
+            raise RunError(f"the saved predictions are of other classes than the {classes:,} that are known")
         return cls(stored["ids"], given, said, share_of(said), share_of(given), classes)
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from clfkit.classifier import Classifier, load
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import PARTS, DataBundle, Part, Split
-from clfkit.errors import ClfkitError
+from clfkit.errors import ClfkitError, RunError
 from clfkit.history import EpochRecord
 from clfkit.report.judged import Judged
 from clfkit.run import RunDirectory
@@ -65,12 +65,13 @@ class Material:
         return self.classifier.checkpoint.class_counts if self.classifier else ()
 
     @cached_property
-    def judged(self) -> Judged | None:
-        """The saved predictions of the split, None without. Raises RunError for damaged ones."""
-        if self.split is None:
-            return None
-        stored = self.run.predictions(self.split)
-        return None if stored is None else Judged.of(stored, len(self.classes))
+    def judged(self) -> Judged | str:
+        """The saved predictions of the split, or why there are none that can be read."""
+        try:
+            stored = self.run.predictions(self.split) if self.split else None
+            return "no predictions are saved" if stored is None else Judged.of(stored, len(self.classes))
+        except RunError as error:
+            return str(error)
 
     @cached_property
     def data(self) -> DataBundle | str:
@@ -88,8 +89,8 @@ class Material:
         data, judged = self.data, self.judged
         if isinstance(data, str):
             return data
-        if judged is None or self.split is None:
-            return "no predictions are saved"
+        if isinstance(judged, str) or self.split is None:
+            return str(judged)
         split: Split = getattr(data, self.split)
         if not np.array_equal(split.labels, judged.labels) or split.ids.tolist() != judged.ids.tolist():
             return "the data have changed since the run: other samples, labels, or another split"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from clfkit.data.bundle import IndexArray
 from clfkit.metrics.probabilities import Bin
 from clfkit.report.charts import written
+from clfkit.report.judged import Judged
 from clfkit.report.material import Material
-from clfkit.report.pictures import data_uri
+from clfkit.report.pictures import pictures_of
 from clfkit.report.sections import BARRED_CLASSES, Missing, value
 
 GALLERY = 48
@@ -26,8 +28,8 @@ TABLED_CLASSES = 5000
 def confusion(material: Material) -> dict[str, Any] | Missing:
     """The counts of every pair of classes that occurs, and the most confused ones in words."""
     judged = material.judged
-    if judged is None:
-        return Missing("no predictions are saved")
+    if isinstance(judged, str):
+        return Missing(judged)
     true, said, counts = judged.confusion
     support = np.bincount(judged.labels, minlength=judged.classes)
     wrong = np.flatnonzero(true != said)
@@ -51,7 +53,7 @@ def classes(material: Material) -> dict[str, Any] | Missing:
     if not table:
         return Missing("nothing was evaluated yet")
     judged, counts = material.judged, material.train_counts
-    often = _taken_for(material) if judged is not None else {}
+    often = {} if isinstance(judged, str) else _taken_for(judged, material.classes)
     names = list(enumerate(table))
     if len(names) > BARRED_CLASSES:
         names.sort(key=lambda pair: (table[pair[1]]["f1"] is None, table[pair[1]]["f1"]))
@@ -69,14 +71,13 @@ def classes(material: Material) -> dict[str, Any] | Missing:
     return {"rows": rows, "all": len(names), "intervals": any(row["recall"].interval for row in rows)}
 
 
-def _taken_for(material: Material) -> dict[str, tuple[str, int]]:
+def _taken_for(judged: Judged, names: Sequence[str]) -> dict[str, tuple[str, int]]:
     """For each class the one that its samples are most often taken for, and how many."""
-    assert material.judged is not None, "asked for with predictions"
     found: dict[str, tuple[str, int]] = {}
-    for true, said, count in zip(*(each.tolist() for each in material.judged.confusion), strict=True):
-        name = material.classes[true]
+    for true, said, count in zip(*(each.tolist() for each in judged.confusion), strict=True):
+        name = names[true]
         if true != said and count > found.get(name, ("", 0))[1]:
-            found[name] = (material.classes[said], count)
+            found[name] = (names[said], count)
     return found
 
 
@@ -86,8 +87,10 @@ def calibration(material: Material) -> dict[str, Any] | Missing:
     As far as the evaluation knows them the figures are its own: those of saved probabilities are rounded.
     """
     judged, known = material.judged, material.evaluation.get("calibration", {})
-    if judged is None or not len(judged):
-        return Missing("no predictions are saved")
+    if isinstance(judged, str):
+        return Missing(judged)
+    if not len(judged):
+        return Missing("the split has no samples")
     bins = [Bin(**each) for each in known["bins"]] if "bins" in known else judged.reliability()
     error = material.evaluation.get("metrics", {}).get("ece")
     if error is None:
@@ -111,16 +114,16 @@ def calibration(material: Material) -> dict[str, Any] | Missing:
 def mistakes(material: Material) -> dict[str, Any] | Missing:
     """The mistakes that the model was surest of."""
     judged = material.judged
-    if judged is None:
-        return Missing("no predictions are saved")
-    return {**_listed(material, judged.mistakes[:GALLERY]), "all": len(judged.mistakes)}
+    if isinstance(judged, str):
+        return Missing(judged)
+    return {**_listed(material, judged, judged.mistakes[:GALLERY]), "all": len(judged.mistakes)}
 
 
 def label_errors(material: Material) -> dict[str, Any] | Missing:
     """Samples whose given label is probably wrong: those that the evaluation names, or found in the predictions."""
     judged = material.judged
-    if judged is None:
-        return Missing("no predictions are saved")
+    if isinstance(judged, str):
+        return Missing(judged)
     named = material.evaluation.get("label_errors")
     if named is None:
         rows = judged.suspects()
@@ -128,29 +131,27 @@ def label_errors(material: Material) -> dict[str, Any] | Missing:
         places = {str(name): at for at, name in enumerate(judged.ids.tolist())}
         found = (places.get(str(each.get("id"))) for each in named)
         rows = np.array([at for at in found if at is not None], np.int64)
-    return {**_listed(material, rows[:SUSPECTS]), "all": len(rows)}
+    return {**_listed(material, judged, rows[:SUSPECTS]), "all": len(rows)}
 
 
-def _listed(material: Material, rows: IndexArray) -> dict[str, Any]:
+def _listed(material: Material, judged: Judged, rows: IndexArray) -> dict[str, Any]:
     """Samples with what they are and what they were taken for, and their pictures where there are some."""
-    judged, samples, names = material.judged, material.samples, material.classes
-    assert judged is not None, "asked for with predictions"
-    spec = material.classifier.spec if material.classifier else None
-    pictures = [""] * len(rows)
-    if spec is not None and spec.inputs == "image" and not isinstance(samples, str) and len(rows):
-        pictures = [data_uri(pixels) for pixels in samples.inputs[rows]]
+    names, pictures, no_pictures = material.classes, [""] * len(rows), ""
+    if material.classifier is not None and material.classifier.spec.inputs == "image" and len(rows):
+        samples = material.samples
+        found = samples if isinstance(samples, str) else pictures_of(samples, rows)
+        pictures, no_pictures = (pictures, found) if isinstance(found, str) else (found, "")
     return {
         "items": [
             {
                 "id": str(judged.ids[row]),
                 "given": names[judged.labels[row]],
                 "said": names[judged.predicted[row]],
-                "share": float(judged.confidence[row]),
                 "probability": written(float(judged.confidence[row]), "percent"),
                 "own": written(float(judged.own[row]), "percent"),
                 "picture": picture,
             }
             for row, picture in zip(rows.tolist(), pictures, strict=True)
         ],
-        "no_pictures": samples if spec is not None and spec.inputs == "image" and isinstance(samples, str) else "",
+        "no_pictures": no_pictures,
     }

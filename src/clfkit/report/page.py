@@ -13,9 +13,13 @@ from clfkit.report.material import Material
 from clfkit.report.rarity import recall_by_size
 from clfkit.run import REPORT, RunDirectory
 from clfkit.storage import write_atomically
+from clfkit.wording import cut
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
+LONGEST_NAME = 120
+"""Characters of a class or a sample."""
 
 
 def write_report(run: RunDirectory, path: Path | None = None, classifier: Classifier | None = None) -> Path:
@@ -28,18 +32,23 @@ def write_report(run: RunDirectory, path: Path | None = None, classifier: Classi
     return path
 
 
+def brief(name: str) -> str:
+    """The name of a class or a sample, of a very long one its ends."""
+    return cut(name, LONGEST_NAME)
+
+
 def page(material: Material) -> Markup:
     """The HTML of a report. What is missing is said in its place."""
     script = asset("clfkit.plots", "slider.js") + asset("clfkit.report", "report.js")
     confusion, planes = mistaken.confusion(material), sections.regions(material)
-    inlined: dict[str, Any] = {"classes": [visible(name) for name in material.classes]}
+    inlined: dict[str, Any] = {"classes": [visible(brief(name)) for name in material.classes]}
     if isinstance(confusion, dict):
         inlined["confusion"] = confusion.pop("counts")
     if isinstance(planes, dict):
         inlined["planes"] = {key: planes.pop(key) for key in ("frames", "points", "side", "optimal")}
         planes["captions"] = [frame["caption"] for frame in inlined["planes"]["frames"]]
     return render(
-        "clfkit.report", "templates/report.html",
+        "clfkit.report", "templates/report.html", {"brief": brief},
         material=material, version=__version__, chart=charts, style=asset("clfkit.report", "report.css"), script=script,
         digest=digest(script), inlined=as_script(inlined),
         headline=sections.headline(material), metrics=sections.metrics(material), config=sections.config(material),

@@ -8,6 +8,9 @@ import io
 import numpy as np
 import numpy.typing as npt
 
+from clfkit.data.bundle import IndexArray, Split
+from clfkit.errors import ClfkitError
+
 LARGEST = 160
 """Longest side of a picture, in pixels."""
 PLAIN = 64
@@ -25,3 +28,11 @@ def data_uri(pixels: npt.NDArray[np.generic]) -> str:
     options = {"optimize": True} if kind == "png" else {"quality": QUALITY}
     image.save(content := io.BytesIO(), kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def pictures_of(split: Split, rows: IndexArray) -> list[str] | str:
+    """Some images of a split as `data:` addresses, or why one of them cannot be read."""
+    try:
+        return [data_uri(pixels) for pixels in split.inputs[rows]]
+    except ClfkitError as error:
+        return str(error)

@@ -16,7 +16,7 @@ from clfkit.report import charts
 from clfkit.report.charts import written
 from clfkit.report.choices import own_choices
 from clfkit.report.material import Material
-from clfkit.report.pictures import data_uri
+from clfkit.report.pictures import pictures_of
 from clfkit.report.planes import boundary
 from clfkit.timing import SHOWN
 
@@ -123,7 +123,6 @@ def data(material: Material) -> dict[str, Any] | Missing:
         "sizes": sizes,
         "kind": kind,
         "shape": " × ".join(f"{size:,}" for size in spec.shape),
-        "features": spec.feature_names,
         "classes": len(spec.classes),
         "smallest": int(counts.min()),
         "largest": int(counts.max()),
@@ -135,8 +134,11 @@ def data(material: Material) -> dict[str, Any] | Missing:
     }
 
 
-def _grid(split: Split, classes: Sequence[str]) -> list[dict[str, str]]:
-    """Train images: the first of each class, evenly spread over the classes, then seconds while there is room."""
+def _grid(split: Split, classes: Sequence[str]) -> list[dict[str, str]] | str:
+    """Train images: the first of each class, evenly spread over the classes, then seconds while there is room.
+
+    Or why they cannot be read.
+    """
     order = np.argsort(split.labels, kind="stable")
     _, starts, counts = np.unique(split.labels[order], return_index=True, return_counts=True)
     few = thinned(len(starts), GRID)
@@ -144,9 +146,11 @@ def _grid(split: Split, classes: Sequence[str]) -> list[dict[str, str]]:
     for turn in range(-(-GRID // len(few))):
         rows += [int(order[starts[at] + turn]) for at in few if counts[at] > turn]
     chosen = np.array(sorted(rows[:GRID], key=lambda row: (int(split.labels[row]), row)), np.int64)
+    found = pictures_of(split, chosen)
+    if isinstance(found, str):
+        return found
     return [
-        {"source": data_uri(image), "caption": classes[split.labels[row]]}
-        for row, image in zip(chosen, split.inputs[chosen], strict=True)
+        {"source": picture, "caption": classes[split.labels[row]]} for row, picture in zip(chosen, found, strict=True)
     ]
 
 
