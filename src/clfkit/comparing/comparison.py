@@ -16,7 +16,7 @@ from clfkit.data.bundle import PARTS, Part
 from clfkit.errors import RunError, UsageError
 from clfkit.evaluation import RESAMPLING_SEED
 from clfkit.history import oriented
-from clfkit.wording import closest
+from clfkit.wording import closest, unquoted
 
 Row = tuple[str, tuple[object, ...]]
 """What is compared, and its value for each run; None for what is not known."""
@@ -75,7 +75,7 @@ class Comparison:
     def options(self) -> list[Row]:
         """The options in which the runs differ."""
         found = differing_options([run.config for run in self.runs])
-        return [(key, tuple(_unquoted(value) for value in values)) for key, values in found.items()]
+        return [(key, tuple(unquoted(value) for value in values)) for key, values in found.items()]
 
     @property
     def environments(self) -> list[Row]:
@@ -210,9 +210,3 @@ def _flat(environment: dict[str, object]) -> dict[str, str]:
     groups = [group for group in (libraries, decisions) if isinstance(group, dict)]
     merged = {key: value for group in (single, *groups) for key, value in group.items()}
     return {key: str(value) for key, value in merged.items() if value is not None}
-
-
-def _unquoted(value: str | None) -> str | None:
-    """An option without the quotes around a plain text."""
-    plain = value is not None and len(value) > 2 and value[0] == value[-1] == "'" and "'" not in value[1:-1]
-    return value[1:-1] if value is not None and plain else value

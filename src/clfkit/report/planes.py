@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import merge
 from typing import Any
 
 import numpy as np
 
-from clfkit.checkpoint import read_checkpoint
-from clfkit.classifier import Classifier, build_engine
+from clfkit.classifier import Classifier
 from clfkit.data.bundle import IndexArray, Split
 from clfkit.plots import NothingToDraw
 from clfkit.plots._planes import choose_plane
 from clfkit.plots._regions import DrawnPart, drawn_part, optimal_regions, predict_regions, window_around
+from clfkit.plots._snapshots import restored
 from clfkit.plots.style import thinned
 from clfkit.run import RunDirectory
 
@@ -85,16 +86,10 @@ def _stages(classifier: Classifier, run: RunDirectory) -> Iterator[tuple[int, Cl
     initial, best = classifier.initial(), classifier.checkpoint.state.epoch
     kept = {epoch: path for epoch, path in run.snapshots.by_epoch().items() if epoch != best}
     chosen = [[*kept][index] for index in thinned(len(kept), FRAMES)]
-    engine = build_engine(classifier.config, classifier.spec, classifier.checkpoint.class_counts) if kept else None
+    others = restored(classifier, {epoch: kept[epoch] for epoch in chosen}) if chosen else ()
     if initial is not None:
         yield 0, initial
-    for epoch in sorted([*chosen, best]):
-        if epoch == best:
-            yield best, classifier
-        elif engine is not None and kept[epoch].is_dir():  # else it has given way to a newer one
-            checkpoint = read_checkpoint(kept[epoch])
-            engine.load_state(checkpoint.model)
-            yield epoch, Classifier.trained(checkpoint, run, engine, classifier.bundle)
+    yield from merge(others, [(best, classifier)], key=lambda stage: stage[0])
 
 
 def _predicted(model: Classifier, split: Split, rows: IndexArray) -> IndexArray:

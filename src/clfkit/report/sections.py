@@ -19,6 +19,7 @@ from clfkit.report.material import Material
 from clfkit.report.pictures import pictures_of
 from clfkit.report.planes import boundary
 from clfkit.timing import SHOWN
+from clfkit.wording import unquoted
 
 GRID = 40
 """Train images that are shown, of as many classes as possible."""
@@ -96,13 +97,10 @@ def metrics(material: Material) -> list[tuple[str, list[Value]]]:
 
 def config(material: Material) -> dict[str, Any]:
     """What was chosen, and the whole file."""
-    chosen = [(key, _bare(value), _bare(default)) for key, (value, default) in own_choices(material.config).items()]
+    chosen = [
+        (key, unquoted(value), unquoted(default)) for key, (value, default) in own_choices(material.config).items()
+    ]
     return {"chosen": chosen, "text": as_yaml(material.config.plain()).splitlines()}
-
-
-def _bare(value: str | None) -> str | None:
-    """A text without its quotes, which in a table of values nobody needs."""
-    return value[1:-1] if value and value[0] == value[-1] == "'" and len(value) > 1 else value
 
 
 def data(material: Material) -> dict[str, Any] | Missing:
