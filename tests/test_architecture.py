@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("train_options", "history"),
     ("config", "engines.base"),
     ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations", "mixings"),
-    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes"),
+    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes", "result_files"),
     ("run", "baselines", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching", "trackers"),
     ("plots", "memory", "timing", "preparation", "exporting"),

@@ -549,3 +549,38 @@ def test_killed_program_goes_on_from_its_last_checkpoint(ambushed: Path) -> None
     assert run.checkpoint("last").state.step == 8
     resume_run(run, Quiet())
     assert_equal(run, RunDirectory(ambushed / "out" / "tiny" / "whole"))
+
+
+def test_results_of_another_best_epoch_go_before_it_is_replaced(laboratory: Any) -> None:
+    run = laboratory.run(laboratory.config("blobs", {"train.epochs": 1}))
+    before, scores = run.checkpoint("best").state.best_epoch, run.evaluation("test")
+    longer = laboratory.config("blobs", {"train.epochs": 8})
+    with pytest.raises(Interrupted):
+        resume_run(run, StopAt(7), longer)  # within the second epoch: the first is still the best
+    assert run.evaluation("test") == scores and run.status()["best_epoch"] == before
+    with pytest.raises(Interrupted):
+        resume_run(run, StopAt(31))
+    assert run.checkpoint("best").state.best_epoch > before
+    assert run.evaluation("test") is None and run.predictions("test") is None
+    assert not {"best_epoch", "test.accuracy", "valid.accuracy"} & run.status().keys()
+    assert run.status()["status"] == "interrupted"
+    resume_run(run, Quiet())
+    assert run.evaluation("test") is not None and "test.accuracy" in run.status()
+
+
+def test_no_result_is_of_other_weights_when_the_best_checkpoint_cannot_be_written(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = laboratory.run(laboratory.config("blobs", {"train.epochs": 1}))
+    before, save = (run.path / "checkpoints/best/model.safetensors").read_bytes(), RunDirectory.save_checkpoint
+
+    def fail(self: RunDirectory, kind: Any, checkpoint: Any) -> None:
+        if kind == "best":
+            raise RunError("the machine has gone")
+        save(self, kind, checkpoint)
+
+    monkeypatch.setattr(RunDirectory, "save_checkpoint", fail)
+    with pytest.raises(RunError, match="the machine has gone"):
+        resume_run(run, Quiet(), laboratory.config("blobs", {"train.epochs": 8}))
+    assert (run.path / "checkpoints/best/model.safetensors").read_bytes() == before
+    assert run.evaluation("test") is None

@@ -103,11 +103,15 @@ class RunMemory:
         self._pending, self._written_at = [], time.monotonic()
 
     def _write_checkpoints(self, snapshot: Snapshot) -> None:
-        """The last checkpoint, and the best one if it is another since the last time."""
+        """The last checkpoint, and the best one if it is another since the last time.
+
+        What was found of another best one goes first, so that whatever a crash leaves, no result is of other weights.
+        """
         state, records = snapshot.state, snapshot.records
         if snapshot.best is not None and state.best_epoch != self.saved_best:
             record = records[state.best_epoch - 1]
             best = self.checkpoint(_at_end_of(record, state), records[: record.epoch], snapshot.best)
+            self.run.discard_results()
             self.run.save_checkpoint("best", best)
             self.saved_best = state.best_epoch
         last = self.checkpoint(state, records, snapshot.model)

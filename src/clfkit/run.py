@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -20,18 +19,17 @@ from filelock import FileLock, Timeout
 
 from clfkit.checkpoint import Checkpoint, SnapshotFolder, find_checkpoint, read_checkpoint, write_checkpoint
 from clfkit.config import ExperimentConfig, check_document
-from clfkit.data.npz_files import read_arrays
 from clfkit.document import as_yaml, read_document
-from clfkit.errors import CheckpointError, DataError, RunError, UsageError
+from clfkit.errors import CheckpointError, RunError, UsageError
 from clfkit.history import EpochRecord, HistoryFiles
-from clfkit.storage import changing, write_atomically, write_json
+from clfkit.result_files import ResultFiles
+from clfkit.storage import changing, made, write_atomically, write_json
 from clfkit.tracker_files import TrackerFiles
 
 OUTPUTS = Path("outputs")
 REPORT = "report.html"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LOCK_PATIENCE = 1.0  # seconds
-PREDICTION_ARRAYS = ("ids", "labels", "predicted", "probabilities", "top_classes", "top_probabilities")
 
 Kind = Literal["best", "last", "initial"]
 Status = Literal["running", "finished", "interrupted", "failed", "crashed"]
@@ -189,15 +187,24 @@ class RunDirectory:
 
     # Results
 
+    @property
+    def _results(self) -> ResultFiles:
+        return ResultFiles(self.path)
+
     def discard_results(self) -> None:
-        """Remove evaluations and predictions of weights that are not the run's best any more. Raises RunError."""
-        for path in (*self.path.glob("evaluation/*.json"), *self.path.glob("predictions/*.npz")):
-            with changing(path, "remove"):
-                path.unlink()
+        """Forget what was found of weights that are not the run's best any more. Raises RunError.
+
+        Evaluations and predictions go, and what the status says of them.
+        """
+        self._results.discard()
+        status = self._json("status.json") or {}
+        told = [key for key in status if key == "best_epoch" or key.endswith(".accuracy")]
+        if told:
+            self.set_status(status["status"], **dict.fromkeys(told))
 
     def save_evaluation(self, split: str, evaluation: dict[str, Any]) -> None:
         """evaluation/<split>.json."""
-        write_json(self._folder("evaluation") / f"{split}.json", evaluation)
+        write_json(made(self.path / "evaluation") / f"{split}.json", evaluation)
 
     def evaluation(self, split: str) -> dict[str, Any] | None:
         """What `save_evaluation` wrote, or None."""
@@ -214,10 +221,7 @@ class RunDirectory:
 
     def save_predictions(self, split: str, **arrays: np.ndarray[Any, Any]) -> Path:
         """predictions/<split>.npz. Raises RunError when the disk does not take it."""
-        path = self._folder("predictions") / f"{split}.npz"
-        np.savez_compressed(content := io.BytesIO(), allow_pickle=False, **arrays)
-        write_atomically(path, content.getvalue())
-        return path
+        return self._results.save_predictions(split, arrays)
 
     def predictions(self, split: str) -> dict[str, npt.NDArray[Any]] | None:
         """What was predicted for each sample of an evaluated split; None without.
@@ -225,30 +229,15 @@ class RunDirectory:
         ids: (N,). labels: (N,) class indices. predicted: (N,) the most probable class of each, as an index.
         And what `stored_probabilities` of clfkit.evaluation has kept. Raises RunError for a damaged file.
         """
-        path = self.path / "predictions" / f"{split}.npz"
-        if not path.is_file():
-            return None
-        try:
-            found = read_arrays(path, *((name,) for name in PREDICTION_ARRAYS))
-        except DataError as error:
-            raise RunError(str(error)) from None
-        kept = {name: array for name, array in zip(PREDICTION_ARRAYS, found, strict=True) if array is not None}
-        if "predicted" not in kept and "top_classes" in kept:
-            kept["predicted"] = kept["top_classes"][:, 0]
-        elif "predicted" not in kept and "probabilities" in kept:
-            kept["predicted"] = kept["probabilities"].argmax(axis=1)
-        rows = [len(kept[name]) for name in ("ids", "labels", "predicted") if name in kept]
-        if len(rows) < 3 or len(set(rows)) > 1:
-            raise RunError(f"{path} does not hold ids, labels and predictions of the same samples")
-        return kept
+        return self._results.predictions(split)
 
     def export_path(self, name: str) -> Path:
         """export/<name>."""
-        return self._folder("export") / name
+        return made(self.path / "export") / name
 
     def plot_path(self, name: str, suffix: str) -> Path:
         """plots/<name>.<suffix>."""
-        return self._folder("plots") / f"{name}.{suffix}"
+        return made(self.path / "plots") / f"{name}.{suffix}"
 
     def plots(self) -> list[str]:
         """Names of the figures that have been drawn."""
@@ -264,12 +253,6 @@ class RunDirectory:
         places = {"run": ".", "weights": "checkpoints/best/model.safetensors", "history": "history.jsonl"}
         places |= {"evaluation": "evaluation", "plots": "plots", "report": REPORT}
         return {what: path for what, name in places.items() if (path := self.path / name).exists()}
-
-    def _folder(self, name: str) -> Path:
-        folder = self.path / name
-        with changing(folder, "make"):
-            folder.mkdir(exist_ok=True)
-        return folder
 
     def _json(self, name: str) -> dict[str, Any] | None:
         try:

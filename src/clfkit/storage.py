@@ -46,6 +46,13 @@ def changing(path: Path, deed: str = "write") -> Iterator[None]:
         raise RunError(f"cannot {deed} {path}: {error.strerror or error}") from error
 
 
+def made(folder: Path) -> Path:
+    """The folder, which is made where it is not there. Raises RunError."""
+    with changing(folder, "make"):
+        folder.mkdir(exist_ok=True)
+    return folder
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically. NaN, which JSON lacks, becomes null. Raises RunError."""
     text = json.dumps(without_nan(value), indent=2, ensure_ascii=False, allow_nan=False)

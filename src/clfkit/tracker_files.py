@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from clfkit.storage import changing, write_json
+from clfkit.storage import made, write_json
 
 RESULTS = ("config.yaml", "metrics.csv", "evaluation/*.json", "plots/*.png", "report.html")
 
@@ -32,10 +32,7 @@ class TrackerFiles:
 
     def remember(self, tracker: str, **where: str) -> None:
         """Write tracking/<tracker>.json, which says where the tracker keeps this run. Raises RunError."""
-        folder = self.path / "tracking"
-        with changing(folder, "make"):
-            folder.mkdir(exist_ok=True)
-        write_json(folder / f"{tracker}.json", where)
+        write_json(made(self.path / "tracking") / f"{tracker}.json", where)
 
     def remembered(self, tracker: str) -> dict[str, str]:
         """What `remember` wrote; empty without."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clfkit import evaluation
 from clfkit.components import ALL
+from clfkit.run import RunDirectory
 
 COMMANDS = (
     "train", "eval", "predict", "plot", "plot-boundary", "validate", "init", "list", "show", "schema", "runs",
@@ -90,6 +93,23 @@ def test_eval_warns_when_the_data_has_changed_and_keeps_the_old_result(cli, trai
     assert done.code == 0
     assert "not what the model was trained with" in done.err
     assert (trained / "evaluation/test.json").read_bytes() == before
+
+
+def test_a_result_is_not_kept_with_a_run_that_has_gone_on(cli, trained: Path, tmp_path: Path, monkeypatch) -> None:
+    run = RunDirectory(Path(shutil.copytree(trained, tmp_path / "run")))
+    run.discard_results()
+    scored = evaluation.evaluate
+
+    def meanwhile(*arguments: object) -> object:
+        best = run.checkpoint("best")
+        state = best.state.model_copy(update={"best_epoch": best.state.best_epoch + 1})
+        run.save_checkpoint("best", dataclasses.replace(best, state=state))
+        return scored(*arguments)
+
+    monkeypatch.setattr(evaluation, "evaluate", meanwhile)
+    done = cli("eval", "--checkpoint", run.path)
+    assert (done.code, run.evaluation("test")) == (0, None)
+    assert "warning: the run has another best epoch by now" in done.err
 
 
 @pytest.mark.parametrize("arguments", [("{run}/checkpoints/initial",), ("{run}", "--set", "data.split.test=0.3")])

@@ -112,6 +112,8 @@ def _publish(classifier: Classifier, evaluation: Evaluation) -> None:
     if classifier.run is None or not classifier.publishes:
         return
     try:
+        if classifier.run.checkpoint("best").state != classifier.checkpoint.state:  # it goes on while this is scored
+            raise RunError("the run has another best epoch by now, so this is not kept as its result")
         save_evaluation(classifier.run, evaluation)
     except RunError as error:
         complain(f"warning: {error}")
