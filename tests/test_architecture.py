@@ -16,7 +16,7 @@ PACKAGE = Path(clfkit.__file__).parent
 # that fits counts. A module imports from lower floors, or from its own folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "rng", "vision", "wording", "interruption", "reporting", "world", "axes"),
-    ("options", "plugins", "storage", "pages"),
+    ("options", "plugins", "storage", "pages", "attempts"),
     ("document", "signature", "tracker_files"),
     ("registry",),
     ("components", "data.bundle"),
@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run", "baselines", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching", "trackers"),
     ("plots", "memory", "timing", "preparation", "exporting"),
-    ("batch_size", "comparing", "report"),
+    ("batch_size", "comparing", "report", "announcing"),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),
     ("progress", "planning"),
     ("cli",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,81 @@ def test_a_run_that_is_stopped_while_figures_are_drawn_is_finished(
     with pytest.raises(KeyboardInterrupt):
         laboratory.run(laboratory.config("blobs"), None, "scores")
     assert RunDirectory(laboratory.out / "tiny" / "scores").status()["status"] == "interrupted"
+
+
+@pytest.fixture
+def hearing(monkeypatch: pytest.MonkeyPatch) -> tuple[Quiet, list[str]]:
+    """A listener, and what it is told."""
+    listener, said = Quiet(), list[str]()
+    monkeypatch.setattr(listener, "say", said.append)
+    return listener, said
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, where: str, error: Exception, only: str) -> None:
+    """Let a function fail where `only` stands in its first argument."""
+    module, _, name = where.rpartition(".")
+    whole = getattr(importlib.import_module(module), name)
+
+    def fail(*arguments: Any, **more: Any) -> Any:
+        if any(only in str(argument) for argument in arguments):
+            raise error
+        return whole(*arguments, **more)
+
+    monkeypatch.setattr(where, fail)
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "reason"),
+    [
+        ("clfkit.plots.save", RunError("the disk is full"), "the disk is full"),
+        ("clfkit.plots.draw", MemoryError(), "out of memory"),
+    ],
+)
+def test_a_figure_that_fails_costs_nothing_else(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch, hearing: Any, where: str, error: Exception, reason: str
+) -> None:
+    failing(monkeypatch, where, error, "curves")
+    listener, said = hearing
+    run = laboratory.run(laboratory.config("blobs", {"plots": ("curves", "confusion")}), listener, "a")
+    assert (run.status()["status"], run.plots()) == ("finished", ["confusion"])
+    assert (run.path / "report.html").is_file()
+    (note,) = (line for line in said if line.startswith("note: no figure"))
+    assert note == f"note: no figure 'curves': {reason}; try again with `clfkit plot curves {run.path}`"
+
+
+def test_a_bug_in_a_figure_is_raised_when_the_rest_is_done(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch, hearing: Any
+) -> None:
+    failing(monkeypatch, "clfkit.plots.draw", ValueError("operands could not be broadcast"), "curves")
+    listener, said = hearing
+    with pytest.raises(ValueError, match="operands could not be broadcast") as raised:
+        laboratory.run(laboratory.config("blobs", {"plots": ("curves", "confusion")}), listener, "a")
+    assert raised.traceback[-1].name == "fail"
+    run = RunDirectory(laboratory.out / "tiny" / "a")
+    assert (run.status()["status"], run.plots()) == ("finished", ["confusion"])
+    assert "drawing" in run.status()["timing"]
+    assert (run.path / "report.html").is_file()
+    assert any("no figure 'curves': a bug (ValueError: operands could not" in line for line in said)
+
+
+def test_a_report_that_fails_leaves_a_finished_run(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch, hearing: Any
+) -> None:
+    listener, said = hearing
+    failing(monkeypatch, "clfkit.experiment.write_report", RunError("cannot write report.html: No space left"), "")
+    run = laboratory.run(None, listener, "full")
+    assert run.status()["status"] == "finished"
+    assert f"cannot write report.html: No space left; try again with `clfkit report {run.path}`" in said[-1]
+    failing(monkeypatch, "clfkit.experiment.write_report", KeyError("gone"), "")
+    with pytest.raises(KeyError, match="gone"):
+        laboratory.run(None, listener, "bug")
+    assert RunDirectory(laboratory.out / "tiny" / "bug").status()["status"] == "finished"
+
+
+def test_the_report_at_the_end_of_a_run_tells_how_long_figures_took(laboratory: Any) -> None:
+    run = laboratory.run(laboratory.config("blobs", {"plots": ("curves",)}))
+    assert "</i>Figures</dt>" in (run.path / "report.html").read_text(encoding="utf-8")
+    assert run.status()["timing"]["report"] > 0
 
 
 def test_an_animation_is_drawn_at_the_end_unless_nobody_asked_and_it_takes_long(

@@ -53,7 +53,7 @@ def test_first_step_is_marked_once_and_every_step_passed_on() -> None:
 
 def test_run_remembers_where_its_seconds_went(finished_run: RunDirectory) -> None:
     timing = finished_run.status()["timing"]
-    assert list(timing) == ["start", "first_step", "training", "evaluation", "drawing"]
+    assert list(timing) == ["start", "first_step", "training", "evaluation", "drawing", "report"]
     assert 0 < timing["start"] < timing["first_step"] < timing["start"] + timing["training"] + 0.001
     assert sum(record.seconds for record in finished_run.history()) <= timing["training"]
 
@@ -69,4 +69,5 @@ def test_start_of_a_process_is_known_though_it_was_not_asked() -> None:
 def test_words_leave_out_what_was_not_reached() -> None:
     timing = {"start": 0.41, "first_step": 0.6, "training": 1.2, "evaluation": 0.1, "drawing": 0.4}
     assert in_words(timing) == "2.1 s: start 0.4, training 1.2, evaluation 0.1, figures 0.4"
+    assert in_words({"drawing": 0.4, "report": 0.2}) == "0.6 s: figures 0.4, report 0.2"
     assert in_words({"start": 1.0, "training": 2.0}) == "3.0 s: start 1.0, training 2.0"

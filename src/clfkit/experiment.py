@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from clfkit.announcing import announcement
+from clfkit.attempts import Attempts
 from clfkit.baselines import compare
 from clfkit.batch_size import prepared
 from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle
-from clfkit.document import dotted
 from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Engine, Totals
 from clfkit.environment import differences, environment
@@ -27,7 +28,7 @@ from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.plots import NothingToDraw, TakesLong, draw_all, suitable
-from clfkit.preparation import about_classes, memory_errors, read_data, refuse_several
+from clfkit.preparation import memory_errors, read_data, refuse_several
 from clfkit.report.page import write_report
 from clfkit.reporting import Audience, heard_by
 from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, same_moments
@@ -192,22 +193,28 @@ class _Session:
             self._complete()
 
     def _complete(self) -> None:
-        """Whatever happens, the status says how it ended."""
-        name = ""
+        """Whatever happens, the status says how it ended. A run that is scored is finished, with figures or without."""
         try:
             with memory_errors(), self.engine.at_work(), self.world.guard():
-                for name, part in (("training", self._train), ("evaluation", self._evaluate), ("drawing", self._draw)):
-                    with self.clock.part(name):
-                        part()
+                with self.clock.part("training"):
+                    self._train()
+                with self.clock.part("evaluation"):
+                    self._evaluate()
+                self.world.leave()  # figures are drawn by one, which may take as long as it likes
         except (Interrupted, KeyboardInterrupt):
-            done = name == "drawing"  # `clfkit plot` draws what is missing
-            self.run.set_status("finished" if done else "interrupted", timing=self.clock.rounded())
+            self.run.set_status("interrupted", timing=self.clock.rounded())
             raise
         except ClfkitError as error:
             with suppress(RunError):  # a full disk must not hide what went wrong first
                 self.run.set_status("failed", reason=str(error), timing=self.clock.rounded())
             raise
         self.run.set_status("finished", timing=self.clock.rounded())
+        if not self.world.rank:
+            try:
+                self._show()
+            finally:
+                with suppress(RunError):  # it is finished all the same
+                    self.run.set_status("finished", timing=self.clock.rounded())
 
     # What happens in a run
 
@@ -240,52 +247,36 @@ class _Session:
         scores: dict[str, Any] = {f"{each.split}.accuracy": each.metrics["accuracy"] for each in results}
         self.run.set_status("running", best_epoch=state.best_epoch, **scores)
 
-    def _draw(self) -> None:
-        self.world.leave()  # figures are drawn by one, which may take as long as it likes
-        if self.world.rank:
-            return
-        best = self.run.checkpoint("best")
-        classifier = Classifier.trained(best, self.run, self.engine, self.bundle)
+    def _show(self) -> None:
+        """Draw figures and write the report, each by itself: where one fails this is told, and the rest goes on."""
+        attempts = Attempts(self.listener.say)
+        classifier = Classifier.trained(self.run.checkpoint("best"), self.run, self.engine, self.bundle)
+        with self.clock.part("drawing"):
+            self._draw(classifier, attempts)
+        if self.config.report:
+            cure = f"clfkit report {self.run.path}"
+            with self.clock.part("report"), attempts.at("report", cure), self.engine.at_work():
+                self.run.set_status("finished", timing=self.clock.rounded())  # the report tells how long figures took
+                write_report(self.run, classifier=classifier)
+        attempts.settle()
+
+    def _draw(self, classifier: Classifier, attempts: Attempts) -> None:
         names: Sequence[str] = suitable(classifier) if self.config.plots == "auto" else self.config.plots
         if names:
             self.listener.say(f"drawing {', '.join(names)}")
         asked = self.config.plots != "auto"
-        with heard_by(self.listener):
-            for name, result in draw_all(classifier, names, math.inf if asked else PATIENCE):
-                if isinstance(result, TakesLong) or (isinstance(result, NothingToDraw) and asked):
-                    self.listener.say(f"no figure {name!r}: {result}")
-        if self.config.report:  # about a run that is finished but for this
-            self.run.set_status("finished", timing=self.clock.rounded())
-            write_report(self.run, classifier=classifier)
+        for name in names:
+            cure = f"clfkit plot {name} {self.run.path}"
+            with heard_by(self.listener), attempts.at(f"figure {name!r}", cure), self.engine.at_work():
+                for _, result in draw_all(classifier, [name], math.inf if asked else PATIENCE):
+                    if isinstance(result, TakesLong) or (isinstance(result, NothingToDraw) and asked):
+                        self.listener.say(f"no figure {name!r}: {result}")
 
     def _announce(self) -> None:
-        bundle, engine = self.bundle, self.engine
-        sizes = ", ".join(f"{len(getattr(bundle, part)):,} {part}" for part in ("train", "valid", "test"))
-        decisions = {"engine": self.config.engine.name, **engine.decisions}
-        decided = ", ".join(f"{key} {value}" for key, value in decisions.items())
-        self.listener.say(f"{self.config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes")
-        for line in about_classes(self.config, bundle, np.array(self.memory.class_counts)):
+        counts = np.array(self.memory.class_counts)
+        for line in announcement(self.config, self.bundle, counts, self.engine, self.trainer):
             self.listener.say(line)
-        self.listener.say(f"{self.config.model.name} with {engine.parameters:,} parameters")
-        self.listener.say(decided)
-        self._announce_snapshots()
-        for path, word in self.config.notes(self.trainer.epochs):
-            self.listener.say(f"note: {dotted(path)}: {word}")
-        wanted = self.config.train.max_steps
-        if wanted is not None and wanted > self.trainer.steps:
-            epochs, steps = self.config.train.epochs, self.trainer.steps
-            self.listener.say(f"note: train.max_steps {wanted:,} is never reached; {epochs} epochs are {steps:,} steps")
         self._remember_environment()
-
-    def _announce_snapshots(self) -> None:
-        """How many there will be at most, and what they take on the disk."""
-        kept = self.config.train.snapshots
-        if kept is not None:
-            count = min(kept.last, self.trainer.epochs // kept.every)
-            size = sum(array.nbytes for array in self.engine.model_state().values())
-            self.listener.say(
-                f"snapshots: up to {count} models of {size / 1e6:.1f} MB, {count * size / 1e6:.1f} MB in all"
-            )
 
     def _remember_environment(self) -> None:
         """environment.json: that of the start, and of every time the run was resumed."""

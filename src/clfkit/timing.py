@@ -1,4 +1,4 @@
-"""Where the seconds of a run go: start, first step, training, evaluation, figures."""
+"""Where the seconds of a run go: start, first step, training, evaluation, figures, report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from clfkit.memory import RunMemory
     from clfkit.trainer import Observer
 
-SHOWN = {"start": "start", "training": "training", "evaluation": "evaluation", "drawing": "figures"}
+SHOWN = {
+    "start": "start", "training": "training", "evaluation": "evaluation", "drawing": "figures", "report": "report",
+}  # fmt: skip
 """The parts that follow one another, and what people are told they are."""
 
 
