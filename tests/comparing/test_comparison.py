@@ -181,6 +181,16 @@ def test_other_division_of_the_rest_leaves_the_test_samples_what_they_are(pair: 
     assert ("data.split.valid", ("0.25", "0.2")) in comparison.options
 
 
+def test_options_of_a_group_that_is_not_set_in_all_runs(pair: tuple[Path, Path]) -> None:
+    reconfigure(pair[1], "train.snapshots={every: 5, last: 2}", "train.clip_norm=1.5")
+    assert compared(*pair).options == [
+        ("seed", ("1", "2")),
+        ("train.clip_norm", ("not set", "1.5")),
+        ("train.snapshots.every", (None, "5")),
+        ("train.snapshots.last", (None, "2")),
+    ]
+
+
 def test_run_without_a_checkpoint_still_tells_what_its_test_samples_were(pair: tuple[Path, Path]) -> None:
     shutil.rmtree(pair[1] / "checkpoints")
     comparison = compared(*pair)

@@ -194,6 +194,9 @@ def test_a_run_without_evaluation_says_so(trained_on: Trained, tmp_path: Path) -
     for section in ("confusion", "calibration", "mistakes", "labels"):
         assert "no predictions are saved" in page.sections[section]
     assert "Loss" in page.sections["training"]
+    best = run.checkpoint("best").state.best_epoch
+    assert f"The dotted line marks the best epoch so far, {best}, which" in page.sections["training"]
+    assert f"best {best}" in page.sections["summary"]
 
 
 def test_a_run_that_has_only_begun(tmp_path: Path, trained_on: Trained) -> None:

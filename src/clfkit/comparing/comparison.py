@@ -16,11 +16,12 @@ from clfkit.data.bundle import PARTS, Part
 from clfkit.errors import RunError, UsageError
 from clfkit.evaluation import RESAMPLING_SEED
 from clfkit.history import oriented
-from clfkit.wording import closest, unquoted
+from clfkit.wording import closest, shown, unquoted
 
 Row = tuple[str, tuple[object, ...]]
 """What is compared, and its value for each run; None for what is not known."""
 FEW = 4  # verdicts that are told at length
+NOT_SET = shown(None)  # as `differing_options` gives it
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,11 @@ class Comparison:
 
     @property
     def options(self) -> list[Row]:
-        """The options in which the runs differ."""
+        """The options in which the runs differ; of a group that some have not set, the options in it alone."""
         found = differing_options([run.config for run in self.runs])
-        return [(key, tuple(unquoted(value) for value in values)) for key, values in found.items()]
+        unset = {key for key, values in found.items() if {None, NOT_SET} >= set(values)}
+        groups = {key for key in unset if any(other.startswith(f"{key}.") for other in found)}
+        return [(key, tuple(map(_plainly, values))) for key, values in found.items() if key not in groups]
 
     @property
     def environments(self) -> list[Row]:
@@ -210,3 +213,8 @@ def _flat(environment: dict[str, object]) -> dict[str, str]:
     groups = [group for group in (libraries, decisions) if isinstance(group, dict)]
     merged = {key: value for group in (single, *groups) for key, value in group.items()}
     return {key: str(value) for key, value in merged.items() if value is not None}
+
+
+def _plainly(value: str | None) -> str | None:
+    """An option without its quotes, and in words where it is not set."""
+    return "not set" if value == NOT_SET else unquoted(value)

@@ -54,6 +54,13 @@ class Material:
         """The evaluation of that split; empty without."""
         return self.evaluations[self.split] if self.split else {}
 
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch that the best model so far is of; None without, and for what was joined from other runs."""
+        return (
+            self.status.get("best_epoch") or (self.classifier and self.classifier.checkpoint.state.best_epoch) or None
+        )
+
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of their indices; none where nothing tells them."""

@@ -160,7 +160,7 @@ def curves(material: Material) -> list[charts.Chart] | Missing:
         return Missing(
             f"this run was joined from {len(joined)} trained models" if joined else "no epoch is finished yet"
         )
-    epochs, best = [record.epoch for record in records], material.status.get("best_epoch") or _best(material)
+    epochs, best = [record.epoch for record in records], material.best_epoch
     both = {"train": "first", "valid": "second"}
     plain: tuple[tuple[str, str, charts.Form], ...] = (("Loss", "loss", "number"), ("Accuracy", "accuracy", "percent"))
     wanted: list[tuple[str, dict[tuple[str, str], list[float | None]], charts.Form]] = [
@@ -174,10 +174,6 @@ def curves(material: Material) -> list[charts.Chart] | Missing:
     wanted.append(("Learning rate", {("rate", "second"): [r.lr for r in records]}, "small"))
     drawn = (charts.over_epochs(title, epochs, _known(series), form, best) for title, series, form in wanted)
     return [chart for chart in drawn if chart]
-
-
-def _best(material: Material) -> int | None:
-    return material.classifier.checkpoint.state.epoch if material.classifier else None
 
 
 def _known(series: dict[tuple[str, str], list[float | None]]) -> dict[tuple[str, str], list[float | None]]:
