@@ -304,3 +304,11 @@ def test_label_errors_that_the_evaluation_names_are_taken(trained_on: Trained, t
     assert page.sections["labels"].startswith(" Likely label errors 2 test samples")
     start = page.html.index('id="labels"')
     assert re.findall(r'alt="Sample (\w+)"', page.html[start:]) == [str(each) for each in chosen]
+
+
+def test_one_epoch_is_told_in_words(trained_on: Trained) -> None:
+    run = trained_on("blobs", train__epochs=1, report=False)
+    [record] = run.history()
+    told = page_of(run).sections["training"]
+    assert f"train loss {record.value('train.loss'):.4g}" in told
+    assert f"valid accuracy {100 * record.value('valid.accuracy'):.2f} %" in told

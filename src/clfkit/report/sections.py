@@ -11,6 +11,7 @@ import numpy as np
 from clfkit.data.bundle import Split
 from clfkit.document import as_yaml
 from clfkit.errors import ClfkitError
+from clfkit.history import EpochRecord
 from clfkit.plots.style import thinned
 from clfkit.report import charts
 from clfkit.report.charts import written
@@ -160,6 +161,8 @@ def curves(material: Material) -> list[charts.Chart] | Missing:
         return Missing(
             f"this run was joined from {len(joined)} trained models" if joined else "no epoch is finished yet"
         )
+    if len(records) == 1:
+        return Missing(_one_epoch(records[0]))
     epochs, best = [record.epoch for record in records], material.best_epoch
     both = {"train": "first", "valid": "second"}
     plain: tuple[tuple[str, str, charts.Form], ...] = (("Loss", "loss", "number"), ("Accuracy", "accuracy", "percent"))
@@ -174,6 +177,18 @@ def curves(material: Material) -> list[charts.Chart] | Missing:
     wanted.append(("Learning rate", {("rate", "second"): [r.lr for r in records]}, "small"))
     drawn = (charts.over_epochs(title, epochs, _known(series), form, best) for title, series, form in wanted)
     return [chart for chart in drawn if chart]
+
+
+def _one_epoch(record: EpochRecord) -> str:
+    """What the curves would have said, where there is one epoch."""
+    forms: dict[str, charts.Form] = {"loss": "number", "accuracy": "percent"}
+    told = (
+        f"{part} {name} {written(value, form)}"
+        for name, form in forms.items()
+        for part in ("train", "valid")
+        if (value := record.value(f"{part}.{name}")) is not None
+    )
+    return f"one epoch makes no curve: {', '.join(told)}"
 
 
 def _known(series: dict[tuple[str, str], list[float | None]]) -> dict[tuple[str, str], list[float | None]]:
