@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 ROOT ?= data
 
-.PHONY: help install demo check test smoke bench accuracy reference clean
+.PHONY: help install demo check test test-all smoke bench accuracy reference clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -28,7 +28,10 @@ check: $(STAMP)  ## formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: $(STAMP)  ## the tests
+test: $(STAMP)  ## the tests, but for the slow ones
+	$(BIN)/pytest -n 2 -q -m "not slow"
+
+test-all: $(STAMP)  ## all tests, as CI runs them
 	$(BIN)/pytest -n 2 -q
 
 smoke: $(STAMP)  ## every config in configs/smoke through the real command line: train, eval, plot

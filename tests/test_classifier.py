@@ -154,7 +154,7 @@ def test_labels_in_another_order_are_matched_by_name(
     permuted = straight.spec.model_copy(update={"classes": ClassMap(names=("eel", "cat", "dog"))})
     back = np.argsort(order)
     parts = {
-        name: type(split)(split.inputs, back[split.labels], split.ids)
+        name: dataclasses.replace(split, labels=back[split.labels])
         for name, split in (("train", straight.train), ("valid", straight.valid), ("test", straight.test))
     }
     monkeypatch.setattr("clfkit.classifier.load_bundle", lambda *_: DataBundle(permuted, **parts))

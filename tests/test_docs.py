@@ -42,6 +42,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.slow
 def test_examples_of_extending_run_together(tmp_path: Path) -> None:
     page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -111,6 +112,7 @@ def script_of(page: str, name: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_examples_of_export_give_what_predict_gives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -305,6 +305,7 @@ def test_a_starter_names_the_file_that_it_stands_in(cli, tmp_path: Path) -> None
     assert cli("validate", file).code == 0
 
 
+@pytest.mark.slow
 def test_list_and_show_know_every_component(cli) -> None:
     everything = cli("list").out
     for plural, registry in ALL.items():

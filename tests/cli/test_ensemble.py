@@ -9,6 +9,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 def test_what_the_program_joins_is_a_run_like_any_other(cli, laboratory) -> None:
     runs = [laboratory.run(laboratory.config("blobs", {"data.seed": 5, "seed": seed})).path for seed in (1, 2)]
     out = laboratory.folder / "joined"

@@ -22,6 +22,8 @@ import clfkit
 from clfkit.data.files import read_samples
 from clfkit.engines.pytorch.program import list_pickled
 
+pytestmark = pytest.mark.slow
+
 SCRATCH_ONLY = """
 from clfkit.components import models
 from clfkit.models.plan import Dense, Flatten, Plan

@@ -60,6 +60,7 @@ def losses(run: Path) -> list[list[float]]:
     return [[line["step"], line["train.loss"], line["train.accuracy"], line["valid.loss"]] for line in lines]
 
 
+@pytest.mark.slow
 def test_two_then_one_then_two_train_what_one_trains(cli, exact: Path, tmp_path: Path) -> None:
     """Cut in the middle of the second epoch and at the end of the third."""
     cli("train", exact, "--out", tmp_path, "--run-id", "one", "--quiet")
@@ -121,6 +122,7 @@ def test_a_signal_stops_all_at_the_same_step_and_the_run_goes_on_in_one(cli, exa
     assert (done.code, done.err) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("torchrun", [False, True])
 def test_a_killed_worker_ends_the_run_and_the_checkpoint_is_kept(exact: Path, tmp_path: Path, torchrun: bool) -> None:
     """torchrun sends the other one a signal at once, which must not keep it from saying so; it adds a traceback of its
@@ -138,6 +140,7 @@ def test_a_killed_worker_ends_the_run_and_the_checkpoint_is_kept(exact: Path, tm
     assert not any(Path(f"/proc/{pid}").exists() for pid in both)
 
 
+@pytest.mark.slow
 def test_processes_end_with_a_killed_parent(exact: Path, tmp_path: Path) -> None:
     process, run = endless(tmp_path, exact)
     both = children(process)

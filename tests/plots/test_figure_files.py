@@ -29,6 +29,7 @@ def texts(svg: Path) -> str:
     return " ".join(ElementTree.parse(svg).getroot().itertext())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["blobs", "iris", "digits"])
 def test_all_figures_of_a_run(kind: str, request: pytest.FixtureRequest) -> None:
     classifier: Classifier = request.getfixturevalue(kind)

@@ -30,7 +30,10 @@ pytest.importorskip("alembic", reason="needs the extra mlflow")
 
 from clfkit.trackers.mlflow import LONGEST_VALUE, parameters  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's use of its own libraries
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # MLflow's use of its own libraries
+]
 
 
 @pytest.fixture(scope="session")

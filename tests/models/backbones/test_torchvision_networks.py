@@ -48,6 +48,7 @@ def test_the_names_are_torchvisions() -> None:
     assert len(NAMES) == 80
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_draws")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_network_gives_maps(name: str) -> None:
