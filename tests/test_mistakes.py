@@ -70,6 +70,10 @@ def test_classes_that_overlap_accuse_nobody() -> None:
     assert likely_label_errors(predictions([0, 0, 1, 1], rows), np.arange(4)) == []
 
 
+def test_a_model_that_is_mostly_wrong_accuses_nobody() -> None:
+    assert likely_label_errors(predictions([0, 0, 1, 1], np.eye(2)[[1, 1, 1, 1]]), np.arange(4)) == []
+
+
 def test_at_most_so_many_are_listed() -> None:
-    found = likely_label_errors(predictions([0, 0, 0, 1], np.eye(2)[[1, 1, 0, 1]]), np.arange(4), most=1)
+    found = likely_label_errors(predictions([0, 0, 0, 1, 1], np.eye(2)[[1, 1, 0, 1, 1]]), np.arange(5), most=1)
     assert [(each.id, each.given, each.predicted, each.probability) for each in found] == [(0, "a", "b", 1.0)]

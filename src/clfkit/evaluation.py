@@ -89,7 +89,9 @@ class Evaluation:
 
     @cached_property
     def label_errors(self) -> list[Suspect]:
-        """Samples whose given label is probably wrong."""
+        """Samples whose given label is probably wrong; none where samples were drawn from their classes."""
+        if self.best is not None:
+            return []
         return likely_label_errors(self.predictions, self.ids)
 
     @cached_property

@@ -204,8 +204,19 @@ def test_a_run_is_compared_with_baselines(cli, blobs: Path, tmp_path: Path) -> N
     kept = json.loads((run / "evaluation/test.json").read_text())["baselines"]
     assert list(kept) == ["majority"]
     assert ["majority", f"{kept['majority']['accuracy']:.4f}"] in [line.split()[:2] for line in done.out.splitlines()]
+    assert "mlp (this model)" in done.out and "above the interval" not in done.out
     assert "majority" in cli("eval", "--checkpoint", run).out
     assert json.loads((run / "evaluation/test.json").read_text())["baselines"] == kept
+
+
+def test_a_model_that_loses_to_baselines_is_told_so(cli, blobs: Path, tmp_path: Path) -> None:
+    poor = ("--set", "train.epochs=1", "--set", "train.optimizer.lr=1e-9", "--set", "report=false")
+    told = "logistic_regression and nearest_neighbours are above the interval of this model's accuracy"
+    done = cli("train", blobs, "--out", tmp_path, "--run-id", "a", "--set", "baselines=auto", *poor)
+    [line] = [line for line in done.out.splitlines() if "above the interval" in line]
+    assert set(line.split(" are ")[0].split(" and ")) == set(told.split(" are ")[0].split(" and "))
+    assert line in cli("eval", "--checkpoint", tmp_path / "tiny/a").out
+    assert "may be wrong" not in done.out  # of labels that were drawn with the samples
 
 
 def test_an_unknown_baseline_is_refused_before_anything_is_read(cli, blobs: Path) -> None:

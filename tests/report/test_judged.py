@@ -51,7 +51,8 @@ def test_suspects_contradict_with_usual_confidence(size: tuple[int, int, int]) -
         sure = own != said and len(of_class) and probabilities[row, said] >= of_class.mean()
         if sure and probabilities[row, own] < RULED_OUT * of_own.mean():
             expected.append(row)
-    assert sorted(found.suspects().tolist()) == expected
+    mostly_right = 2 * (found.labels == found.predicted).sum() > len(found)
+    assert sorted(found.suspects().tolist()) == (expected if mostly_right else [])
     margins = (found.confidence - found.own)[found.suspects()]
     assert (np.diff(margins) <= 0).all()
 

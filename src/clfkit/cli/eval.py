@@ -143,7 +143,7 @@ def _show(evaluation: Evaluation, model: str, source: str, seconds: float) -> No
     if evaluation.best:
         say(f"\n{possible(evaluation.best.as_json())}")
     say()
-    if table := compared(model, evaluation.metrics, evaluation.baselines):
+    if table := compared(model, evaluation.metrics, evaluation.baselines, ends.get("accuracy")):
         say(f"{table}\n")
     if line := calibrated(evaluation.metrics, evaluation.calibration()):
         say(f"{line}\n")

@@ -68,7 +68,9 @@ def calibrated(metrics: Mapping[str, float], calibration: Mapping[str, Any]) -> 
         return ""
     after = calibration["metrics"]
     changes = ", ".join(f"{name} {cell(metrics[name])} → {cell(after[name])}" for name in ("ece", "log_loss"))
-    return f"at temperature {calibration['temperature']:g}, fitted on valid: {changes}  (predict --calibrated)"
+    helps = after["log_loss"] < metrics["log_loss"]
+    advice = "predict --calibrated" if helps else "of no help here"
+    return f"at temperature {calibration['temperature']:g}, fitted on valid: {changes}  ({advice})"
 
 
 def possible(best: Mapping[str, Any] | None) -> str:
@@ -78,14 +80,27 @@ def possible(best: Mapping[str, Any] | None) -> str:
     return f"the best possible accuracy on these data is {cell(best['accuracy'])} ({between(best['interval'])})"
 
 
-def compared(model: str, metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> str:
-    """A table of the model and the baselines, the best first by accuracy; empty without baselines."""
+def compared(
+    model: str,
+    metrics: Mapping[str, float],
+    baselines: Mapping[str, Mapping[str, float]],
+    interval: Sequence[float] | None = None,
+) -> str:
+    """A table of the model and the baselines, the best first by accuracy; empty without baselines.
+
+    interval: of the model's accuracy. Baselines above it are named below the table.
+    """
     if not baselines:
         return ""
     shown = list(next(iter(baselines.values())))
-    rows = [(model, metrics), *baselines.items()]
+    rows = [(f"{model} (this model)", metrics), *baselines.items()]
     rows.sort(key=lambda row: -row[1]["accuracy"])
-    return columns([(name, *(values.get(metric) for metric in shown)) for name, values in rows], ("", *shown))
+    table = columns([(name, *(values.get(metric) for metric in shown)) for name, values in rows], ("", *shown))
+    better = [name for name, values in rows if interval and values["accuracy"] > interval[1]]
+    if not better:
+        return table
+    names, verb = " and ".join(better), "is" if len(better) == 1 else "are"
+    return f"{table}\n{names} {verb} above the interval of this model's accuracy"
 
 
 def telling(metrics: Mapping[str, float], classes: int) -> dict[str, float]:

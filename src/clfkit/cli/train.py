@@ -253,7 +253,8 @@ def _summarise(run: RunDirectory) -> None:
     say(columns(rows, ["", *splits, f"95 % interval of {last}"]))
     if line := possible(splits[last].get("bayes")):
         say(f"\n{line}")
-    if table := compared(run.config().model.name, splits[last]["metrics"], splits[last].get("baselines", {})):
+    model, scored = run.config().model.name, splits[last]
+    if table := compared(model, scored["metrics"], scored.get("baselines", {}), ends.get("accuracy")):
         say(f"\ncompared on {last}\n{table}")
     if line := calibrated(splits[last]["metrics"], splits[last].get("calibration", {})):
         say(f"\n{last} {line}")

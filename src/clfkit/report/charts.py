@@ -17,6 +17,9 @@ MARKS = 5  # on an axis, about
 POINTS = 400
 """Most points of a line; of more each is the mean of neighbours."""
 
+SHORTEST = 0.01
+"""Smaller numbers stand on an axis with a power of ten, for which there is room."""
+
 Form = Literal["number", "percent", "small", "count"]
 
 
@@ -100,6 +103,9 @@ def written(value: float, form: Form, *, short: bool = False) -> str:
         return f"{100 * value:.{0 if short and abs(value * 100 - round(value * 100)) < 1e-6 else 1 if short else 2}f} %"
     if form == "count":
         return f"{value:,.0f}"
+    if short and 0 < abs(value) < SHORTEST:
+        digits, power = f"{value:.2e}".split("e")
+        return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
     return f"{value:.3g}" if short or form == "small" else f"{value:.4g}"
 
 
