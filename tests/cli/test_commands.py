@@ -49,6 +49,13 @@ def test_predict_calibrated(cli, trained: Path, tmp_path: Path) -> None:
     assert [row[2:] for row in rows[0]] != [row[2:] for row in rows[1]]
 
 
+def test_the_run_may_stand_alone_but_only_once(cli, trained: Path) -> None:
+    assert cli("eval", trained).out.splitlines()[0].split(" in ")[0] == f"{trained} on test: 40 samples"
+    for wrong in ((), (trained, "--checkpoint", trained)):
+        done = cli("eval", *wrong)
+        assert (done.code, done.err.startswith("clfkit: which run? ")) == (2, True)
+
+
 def test_views_have_no_temperature(cli, trained_digits: Path, tmp_path: Path) -> None:
     views = ("--checkpoint", trained_digits, "--tta", "2", "--set", "train.augment=[shift]")
     assert "temperature" not in json.loads(cli("eval", *views, "--json").out)["calibration"]

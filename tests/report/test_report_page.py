@@ -190,6 +190,7 @@ def test_a_run_without_evaluation_says_so(trained_on: Trained, tmp_path: Path) -
     run.set_status("interrupted", reason="a signal")
     page = page_of(run)
     assert "This run is interrupted after epoch 3 of 3: a signal" in page.sections["summary"]
+    assert f"clfkit train --resume {run.path} goes on with it" in page.sections["summary"]
     assert "nothing was evaluated yet" in page.sections["summary"]
     for section in ("confusion", "calibration", "mistakes", "labels"):
         assert "no predictions are saved" in page.sections[section]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clfkit.cli.arguments import AsJson, CheckpointSource, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
+from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
 from clfkit.cli.terminal import between, calibrated, columns, compared, complain, percent, possible, say, telling
 from clfkit.errors import RunError, UsageError
 from clfkit.storage import without_nan
@@ -27,7 +27,18 @@ LONGEST = 80  # characters of a name or an id in a table
 
 
 def evaluate(
-    checkpoint: CheckpointSource,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="The same as --checkpoint RUN.", show_default=False)
+    ] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="RUN",
+            help="Run directory, checkpoint folder, or `latest`.",
+            show_default=False,
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(metavar="PART", help="train, valid or test.")] = "test",
     data: Annotated[
         Path | None,
@@ -50,8 +61,12 @@ def evaluate(
     from clfkit.reporting import heard_by
     from clfkit.timing import Stopwatch
 
+    if (source := run or checkpoint) is None or (run and checkpoint):
+        raise UsageError(
+            "which run? clfkit eval RUN, or --checkpoint RUN: a run directory, a checkpoint folder or `latest`"
+        )
     part, clock = _part(split), Stopwatch()
-    classifier = load(checkpoint, out)
+    classifier = load(source, out)
     with heard_by(listener(quiet or as_json)):
         if data is None:
             classifier = classifier.with_overrides(overrides)
@@ -59,7 +74,8 @@ def evaluate(
         else:
             evaluation = _other_data(classifier, data, part, overrides, clock, tta)
     seconds = clock.rounded()["evaluation"]
-    source = str(classifier.run.path) if classifier.run and classifier.is_best else checkpoint
+    if classifier.run and classifier.is_best:
+        source = str(classifier.run.path)
     if as_json:
         where: dict[str, object] = {} if data is None else {"data": str(data)}
         where |= {} if tta is None else {"tta": tta}

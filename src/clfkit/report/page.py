@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,8 @@ def page(material: Material) -> Markup:
         planes["captions"] = [frame["caption"] for frame in inlined["planes"]["frames"]]
     return render(
         "clfkit.report", "templates/report.html", {"brief": brief},
-        material=material, version=__version__, chart=charts, style=asset("clfkit.report", "report.css"), script=script,
+        material=material, resume=_resume(material),
+        version=__version__, chart=charts, style=asset("clfkit.report", "report.css"), script=script,
         digest=digest(script), inlined=as_script(inlined),
         headline=sections.headline(material), metrics=sections.metrics(material), config=sections.config(material),
         data=sections.data(material), curves=sections.curves(material), planes=planes, confusion=confusion,
@@ -57,3 +59,10 @@ def page(material: Material) -> Markup:
         mistakes=mistaken.mistakes(material), label_errors=mistaken.label_errors(material),
         timing=sections.timing(material), environment=sections.environment(material),
     )  # fmt: skip
+
+
+def _resume(material: Material) -> str:
+    """The command that goes on with a run that ended before it was done; empty for others."""
+    if material.status.get("status") not in ("interrupted", "crashed", "failed"):
+        return ""
+    return f"clfkit train --resume {shlex.quote(str(material.run.path))}"

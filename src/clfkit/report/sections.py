@@ -259,4 +259,5 @@ def _facts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "command" in found:
         yield "command", shlex.join(map(str, found["command"]))
     if "resumed" in found:
-        yield "resumed", f"{len(found['resumed'])} times"
+        times = len(found["resumed"])
+        yield "resumed", "once" if times == 1 else f"{times} times"
