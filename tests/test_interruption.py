@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from clfkit.interruption import Interruption
+from clfkit.interruption import Interruption, postponed
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -63,3 +66,38 @@ def test_other_threads_train_without_handlers() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_postponed_signal_comes_at_the_end(number: signal.Signals) -> None:
+    came: list[int] = []
+    before = signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        with postponed():
+            signal.raise_signal(number)
+            assert came == []
+        assert came == [number]
+        with postponed():
+            pass
+        assert came == [number]
+    finally:
+        signal.signal(number, before)
+
+
+def test_an_interrupt_waits_until_torch_is_there(tmp_path: Path) -> None:
+    (tmp_path / "probe.py").write_text(
+        "import builtins, signal, sys\n"
+        "from clfkit.components import engines\n"
+        "plain = builtins.__import__\n"
+        "def watched(name, *more):\n"
+        "    if name == 'torch' and 'torch' not in sys.modules:\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "    return plain(name, *more)\n"
+        "builtins.__import__ = watched\n"
+        "try:\n"
+        "    engines.entry('torch').function(None)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('torch' in sys.modules and 'clfkit.engines.pytorch.engine' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, tmp_path / "probe.py"], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -5,9 +5,22 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+
+@contextmanager
+def postponed() -> Iterator[None]:
+    """Signals that come meanwhile take effect at its end.
+
+    For the import of libraries whose C++ calls Python: an exception in its midst would end the process with an abort.
+    """
+    with Interruption() as wish:
+        yield
+    if wish.signal_number is not None:
+        signal.raise_signal(wish.signal_number)
 
 
 class Interruption:

@@ -198,6 +198,22 @@ def test_a_run_stopped_at_its_figures_says_how_to_draw_them(
     assert "finished" in cli("runs", "--out", tmp_path / "out").out
 
 
+def test_an_interrupt_before_training_leaves_no_crashed_run(
+    cli, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clfkit.experiment.run_experiment", interrupted)
+    done = cli("train", blobs, "--out", tmp_path, "--run-id", "a")
+    assert (done.code, done.err) == (
+        130,
+        "clfkit: stopped at once; training had not begun, so there is nothing to continue\n",
+    )
+    told = cli("runs", "--out", tmp_path).out
+    assert "interrupted" in told and "crashed" not in told
+
+
 def test_a_run_is_compared_with_baselines(cli, blobs: Path, tmp_path: Path) -> None:
     done = cli("train", blobs, "--out", tmp_path, "--run-id", "a", "--set", "baselines=[majority]")
     run = tmp_path / "tiny/a"

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
 from clfkit.cli.terminal import between, calibrated, columns, compared, complain, possible, say, telling
-from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
+from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError, WorkerLost
 
 if TYPE_CHECKING:
     from clfkit.config import ExperimentConfig
@@ -145,6 +145,9 @@ def _trained(
     except WorkerLost as loss:
         raise WorkerLost(f"{loss}; {_how_to_continue(run, plugin)}") from loss
     except KeyboardInterrupt:
+        if run is not None and not run.checkpoint_path("last"):
+            with suppress(RunError):
+                run.set_status("interrupted", reason="stopped before training had begun")
         raise Interrupted(f"stopped at once; {_how_to_continue(run, plugin)}", signal.SIGINT) from None
     return run
 
