@@ -349,6 +349,8 @@ def test_closest(word: str, known: list[str], found: str | None) -> None:
 def test_meant_and_shown_and_printable() -> None:
     assert meant("zzz", []) == "none exist"
     assert meant("zzz", ["b", "a"]) == "choose from a, b"
+    assert meant("acc", ["mcc", "accuracy"]) == "did you mean 'accuracy'?"
+    assert meant("", ["b", "a"]) == "choose from a, b"
     assert [shown(value) for value in (None, True, 1.5, "a", (1, "b", None), {"k\n": {}}, "x" * 99)] == [
         "empty", "true", "1.5", "'a'", "[1, 'b', empty]", "{k\\n: {}}", "'" + "x" * 58 + "…",
     ]  # fmt: skip

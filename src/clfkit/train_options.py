@@ -28,6 +28,8 @@ def _watched(metric: str) -> str:
     if metric in EVERY_EPOCH:  # without looking for others: NumPy would be imported
         return metric
     part, _, name = metric.partition(".")
+    if part == "test":
+        raise fault(f"nothing is chosen by the test split; watch 'valid.{name or 'accuracy'}'")
     if part != "valid" or name not in components.metrics.names():
         known = [f"valid.{each}" for each in components.metrics.names()]
         raise fault(f"unknown metric {shown(metric)}; {meant(metric, known)}")

@@ -45,7 +45,8 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 def meant(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown `word`: the likely name, or all that exist."""
     names = list(known)
-    near = closest(word, names)
+    begun = [name for name in names if word and name.startswith(str(word))]
+    near = begun[0] if len(begun) == 1 else closest(word, names)  # what was abbreviated, or else mistyped
     if near:
         return f"did you mean {near!r}?"
     return f"choose from {', '.join(sorted(names))}" if names else "none exist"

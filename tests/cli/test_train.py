@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
+from clfkit.run import RunDirectory
+
 EPOCH_KEYS = {
     "epoch", "step", "lr", "train.loss", "train.accuracy", "valid.loss", "valid.accuracy", "seconds",
 }  # fmt: skip
@@ -212,6 +214,16 @@ def test_an_interrupt_before_training_leaves_no_crashed_run(
     )
     told = cli("runs", "--out", tmp_path).out
     assert "interrupted" in told and "crashed" not in told
+
+
+def test_an_accuracy_found_later_is_listed(cli, blobs: Path, tmp_path: Path) -> None:
+    cli("train", blobs, "--out", tmp_path, "--run-id", "a", "--set", "baselines=[]", "--set", "report=false")
+    run = RunDirectory(tmp_path / "tiny/a")
+    accuracy = f"{run.status()['test.accuracy']:.2%}"
+    run.discard_results()
+    assert accuracy not in cli("runs", "--out", tmp_path).out
+    assert cli("eval", run.path).code == 0
+    assert accuracy in cli("runs", "--out", tmp_path).out
 
 
 def test_a_run_is_compared_with_baselines(cli, blobs: Path, tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clfkit.cli.arguments import OutputRoot
 from clfkit.cli.terminal import columns, percent, say
 from clfkit.errors import RunError
+
+if TYPE_CHECKING:
+    from clfkit.run import RunDirectory
 
 
 def runs(
@@ -36,10 +39,16 @@ def runs(
         rows.append(
             (
                 run.path, status["status"], _epochs(status, done), status.get("best_epoch"),
-                percent(status.get("valid.accuracy")), percent(status.get("test.accuracy")), _when(status),
+                _accuracy(run, status, "valid"), _accuracy(run, status, "test"), _when(status),
             )
         )  # fmt: skip
     say(columns(rows, ("run", "status", "epochs", "best", "valid", "test", "started")))
+
+
+def _accuracy(run: RunDirectory, status: dict[str, Any], split: str) -> str:
+    """Of the run's end, or of a later evaluation of a run that had none."""
+    at_end = status.get(f"{split}.accuracy")
+    return percent(at_end if at_end is not None else (run.evaluation(split) or {}).get("metrics", {}).get("accuracy"))
 
 
 def _epochs(status: dict[str, Any], done: object) -> str:
