@@ -35,6 +35,13 @@ def differences(ours: PixelArray, theirs: Image.Image) -> PixelArray:
     return np.abs(ours.astype(int) - np.moveaxis(np.asarray(theirs).reshape(*ours.shape[1:], -1), 2, 0))
 
 
+def assert_close(ours: PixelArray, theirs: Image.Image) -> None:
+    """To within a level; both round twice, and so a pixel of a hundred thousand may be two away."""
+    found = differences(ours, theirs)
+    assert found.max() <= 2
+    assert np.count_nonzero(found > 1) <= 1 + found.size // 100_000
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @settings(deadline=None)  # the first resizing imports torch
 @given(sides=st.tuples(*[st.integers(1, 90)] * 4))
@@ -42,7 +49,7 @@ def test_a_stretched_image_is_pillows_to_within_a_level(channels: int, sides: tu
     height, width, *source = sides
     pixels = noise(source[0], source[1], channels)
     ours = fitted(pixels, pixels.shape[:2], (height, width), crop=False)
-    assert differences(ours, as_image(pixels).resize((width, height), Resampling.BILINEAR)).max() <= 1
+    assert_close(ours, as_image(pixels).resize((width, height), Resampling.BILINEAR))
 
 
 @settings(deadline=None)  # the first resizing imports torch
@@ -52,13 +59,13 @@ def test_a_picture_may_end_within_the_last_pixels(missing: tuple[int, int], size
     tall, wide = 60 - missing[0] / 8, 50 - missing[1] / 8
     ours = fitted(pixels, (tall, wide), size, crop=False)
     theirs = Image.fromarray(pixels).resize(size[::-1], Resampling.BILINEAR, box=(0, 0, wide, tall))
-    assert differences(ours, theirs).max() <= 1
+    assert_close(ours, theirs)
 
 
 def test_a_very_large_image_is_pillows_too() -> None:
     pixels = noise(3000, 2000)
     ours = fitted(pixels, (3000, 2000), (9, 6), crop=True)
-    assert differences(ours, Image.fromarray(pixels).resize((6, 9), Resampling.BILINEAR)).max() <= 1
+    assert_close(ours, Image.fromarray(pixels).resize((6, 9), Resampling.BILINEAR))
 
 
 @settings(deadline=None)  # the first resizing imports torch
@@ -83,7 +90,7 @@ def test_a_crop_is_the_middle(source: tuple[int, int], missing: tuple[float, flo
 def test_a_crop_keeps_whole_pixels(columns: int, left: int, right: int) -> None:
     pixels = noise(60, columns)
     ours = fitted(pixels, (60, columns), (20, 20), crop=True)
-    assert differences(ours, Image.fromarray(pixels[:, left:right]).resize((20, 20), Resampling.BILINEAR)).max() <= 1
+    assert_close(ours, Image.fromarray(pixels[:, left:right]).resize((20, 20), Resampling.BILINEAR))
 
 
 @pytest.mark.parametrize(("columns", "left"), [(4, 0), (8, 2), (10, 3)])
