@@ -37,15 +37,10 @@ Plugins = Annotated[
     ),
 ]  # fmt: skip
 OutputRoot = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that runs are kept in.")]
-CheckpointSource = Annotated[
-    str,
-    typer.Option(
-        "--checkpoint",
-        metavar="RUN",
-        help="Run directory, checkpoint folder, or `latest`.",
-        show_default=False,
-    ),
-]
+CHECKPOINT = typer.Option(
+    "--checkpoint", metavar="RUN", help="Run directory, checkpoint folder, or `latest`.", show_default=False
+)
+CheckpointSource = Annotated[str, CHECKPOINT]
 TestTimeViews = Annotated[
     int | None,
     typer.Option(

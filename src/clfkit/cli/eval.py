@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
+from clfkit.cli.arguments import CHECKPOINT, AsJson, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
 from clfkit.cli.terminal import between, calibrated, columns, compared, complain, percent, possible, say, telling
 from clfkit.errors import RunError, UsageError
 from clfkit.storage import without_nan
@@ -30,15 +30,7 @@ def evaluate(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="The same as --checkpoint RUN.", show_default=False)
     ] = None,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="RUN",
-            help="Run directory, checkpoint folder, or `latest`.",
-            show_default=False,
-        ),
-    ] = None,
+    checkpoint: Annotated[str | None, CHECKPOINT] = None,
     split: Annotated[str, typer.Option(metavar="PART", help="train, valid or test.")] = "test",
     data: Annotated[
         Path | None,
