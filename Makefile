@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 ROOT ?= data
 
-.PHONY: help install demo check test test-all smoke bench accuracy reference clean
+.PHONY: help install demo check test test-all faults smoke bench accuracy reference clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be made
@@ -29,10 +29,13 @@ check: $(STAMP)  ## formatting, lint and types
 	$(BIN)/mypy
 
 test: $(STAMP)  ## the tests, but for the slow ones
-	$(BIN)/pytest -n 2 -q -m "not slow"
+	$(BIN)/pytest -n 2 -q -m "not slow and not matrix"
 
 test-all: $(STAMP)  ## all tests, as CI runs them
-	$(BIN)/pytest -n 2 -q
+	$(BIN)/pytest -n 2 -q -m "not matrix"
+
+faults: $(STAMP)  ## the whole matrix of faults, into docs/reliability.md (20 minutes on two cores)
+	$(BIN)/pytest -n 2 -q tests/faults --write-faults
 
 smoke: $(STAMP)  ## every config in configs/smoke through the real command line: train, eval, plot
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh configs/smoke/run.sh
