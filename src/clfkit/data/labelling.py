@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ import numpy.typing as npt
 
 from clfkit.data.bundle import PARTS, ClassMap, IndexArray, Part, listed
 from clfkit.errors import ClassMismatch, DataError
+from clfkit.reporting import say
 
 PART_NAMES: Mapping[str, Part] = {
     "train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
@@ -52,11 +55,12 @@ def label_samples(
     """The class map, the labels (N,) and the index arrays of the given parts.
 
     parts: the position in `PARTS` of each sample's part. The classes are those of the train part (of all samples
-    without parts), in order: see `ordered`. Other parts may lack classes. Raises ClassMismatch when they have more,
-    DataError when there is no train part.
+    without parts), in order: see `ordered`. Names that are hardly meant to differ are noted. Other parts may lack
+    classes. Raises ClassMismatch when they have more, DataError when there is no train part.
     """
     codes, names = coded
     classes = ClassMap(names=ordered(_borne(codes if parts is None else codes[parts == PARTS.index("train")], names)))
+    _tell_twins(classes.names, whose)
     if parts is None:
         return classes, matched(coded, classes), {}
     if not len(classes):
@@ -64,7 +68,7 @@ def label_samples(
     given = {part: np.flatnonzero(parts == code) for code, part in enumerate(PARTS) if (parts == code).any()}
     unknown = {part: _borne(codes[at], names) - set(classes.names) for part, at in given.items()}
     if any(unknown.values()):
-        extra = "; ".join(f"{part} has {listed(ordered(found))}" for part, found in unknown.items() if found)
+        extra = "; ".join(_stray(part, found, classes) for part, found in unknown.items() if found)
         raise ClassMismatch(f"{whose}: classes that the train part does not have: {extra}")
     return classes, matched(coded, classes), given
 
@@ -81,6 +85,38 @@ def ordered(names: set[str]) -> tuple[str, ...]:
     if all(name.isdecimal() and name.isascii() for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
+
+
+def must_differ(classes: ClassMap) -> None:
+    """Raises DataError where there are fewer than two classes."""
+    if len(classes) < 2:
+        raise DataError(f"only one class ({listed(classes.names)}); there is nothing to tell apart")
+
+
+def _stray(part: Part, found: set[str], classes: ClassMap) -> str:
+    """Which classes a part has and train has not, and how train calls the one that was probably meant."""
+    near = [name for group in _twins([*found, *classes.names]) for name in group if name in classes.index]
+    meant = f" (train has {listed(near)})" if near else ""
+    return f"{part} has {listed(ordered(found))}{meant}"
+
+
+def _tell_twins(names: Iterable[str], whose: str) -> None:
+    """Note classes whose names people take for the same."""
+    if found := _twins(names):
+        which = " and ".join(map(repr, found[0])) + (f" (and {len(found) - 1:,} more such)" if len(found) > 1 else "")
+        say(
+            f"note: {whose}: {which} are different classes, though their names differ in nothing but capitals, spaces "
+            "or how accents are encoded"
+        )
+
+
+def _twins(names: Iterable[str]) -> list[list[str]]:
+    """Names that differ in capitals, spaces or the encoding of accents alone; single letters (`A`, `a`) may."""
+    groups = defaultdict(list)
+    for name in names:
+        if len(name) > 1:
+            groups[" ".join(unicodedata.normalize("NFC", name).casefold().split())].append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _borne(codes: npt.NDArray[np.integer[Any]], names: Sequence[str]) -> set[str]:

@@ -20,8 +20,8 @@ from clfkit.data.bundle import (
     Marked,
     Split,
     digest_of,
-    listed,
 )
+from clfkit.data.labelling import must_differ
 from clfkit.data.matching import match_dataset
 from clfkit.data.roots import expanded
 from clfkit.data.splitting import split_indices
@@ -147,8 +147,7 @@ def _take(inputs: Inputs, indices: IndexArray) -> Inputs:
 def _check(dataset: Dataset) -> None:
     """Raises DataError for samples and labels that are not what a source must return."""
     inputs, labels = dataset.inputs, dataset.labels
-    if len(dataset.classes) < 2:
-        raise DataError(f"only one class ({listed(dataset.classes.names)}); there is nothing to tell apart")
+    must_differ(dataset.classes)
     form = f"{inputs.dtype} {inputs.shape}"
     if dataset.kind == "image" and (inputs.dtype != np.uint8 or len(inputs.shape) != 4):
         raise DataError(f"a source of images must return uint8 pixels (N, channels, height, width), not {form}")

@@ -20,6 +20,9 @@ FORMATS = {
 
 SUFFIXES = frozenset(FORMATS)
 
+SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
+"""What archives, network disks and file systems put beside the user's own files."""
+
 
 def is_image(name: str) -> bool:
     """Whether the name ends as that of an image format that is read here."""
@@ -27,7 +30,7 @@ def is_image(name: str) -> bool:
 
 
 def entries(directory: str | Path) -> list[os.DirEntry[str]]:
-    """What stands in `directory`, sorted by name, without hidden entries and macOS's `__MACOSX`.
+    """What stands in `directory`, sorted by name, without hidden entries and `SYSTEM_FOLDERS`.
 
     Raises DataError for a folder that cannot be listed and for names that are not valid UTF-8.
     """
@@ -118,7 +121,7 @@ def _shown(directory: str | Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as found:
             for entry in found:
-                if not entry.name.startswith(".") and entry.name != "__MACOSX":
+                if not entry.name.startswith(".") and entry.name not in SYSTEM_FOLDERS:
                     entry.name.encode()
                     yield entry
     except UnicodeEncodeError as error:

@@ -18,7 +18,15 @@ from clfkit.data.bundle import ClassMap, Dataset, Decoder, IndexArray, Part, lis
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import ImageFiles
 from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
-from clfkit.data.labelling import PART_NAMES, Coded, PartCodes, label_samples, part_codes, part_named
+from clfkit.data.labelling import (
+    PART_NAMES,
+    Coded,
+    PartCodes,
+    label_samples,
+    must_differ,
+    part_codes,
+    part_named,
+)
 from clfkit.data.names import NameCollector, Names
 from clfkit.data.roots import missing
 from clfkit.data.scanning import ImageScan, folders_in
@@ -71,6 +79,7 @@ def image_folder(
     """
     image = image_format(size, channels, resize, decoder)  # a missing decoder is told before the folder is read
     found = labelled_files(root, csv, cache)
+    must_differ(found.classes)  # before images are decoded
     files = ImageFiles(Path(root), found.names, image)
     inputs = inputs_of(files, root, csv or "", memory, cache, cache_limit)
     return Dataset(
@@ -131,7 +140,11 @@ class _Found(NamedTuple):
 
 
 def _wonder(root: str, found: _Found) -> None:
-    """Say so where the class folders look like something else: parts, or folders of classes."""
+    """Say so where class folders are empty or look like something else: parts, or folders of classes."""
+    used = np.bincount(found.classes.codes, minlength=len(found.classes.names))
+    if empty := sorted(name for name, count in zip(found.classes.names, used.tolist(), strict=True) if not count):
+        verb = "is" if len(empty) == 1 else "are"
+        say(f"note: data.root: no images in {listed(empty)}, which {verb} no class then")
     parts = [name for name in found.classes.names if name.lower() in PARTS_ELSEWHERE]
     depth = 1 if found.parts is None else 2
     if len(parts) > 1:
@@ -258,7 +271,8 @@ def _real(root: Path, name: str, folders: dict[str, str], where: str) -> tuple[s
     except (OSError, ValueError):  # the latter for a path that holds a NUL
         mode = 0
     if not stat.S_ISREG(mode):
-        raise DataError(f"{where}: there is no file {root / name}")
+        remedy = "; write the path with /" if "\\" in name else ""
+        raise DataError(f"{where}: there is no file {root / name}{remedy}")
     real, _, last = path.rpartition(os.sep)
     return real, last
 

@@ -13,7 +13,7 @@ from pydantic import PositiveInt
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset, Decoder, Part
 from clfkit.data.index import IndexFile
-from clfkit.data.labelling import PART_NAMES, Coded, label_samples, part_codes
+from clfkit.data.labelling import PART_NAMES, Coded, label_samples, must_differ, part_codes
 from clfkit.data.roots import missing
 from clfkit.data.scanning import entries
 from clfkit.data.shards import ShardImages, ShardIndex, index_shards
@@ -75,6 +75,7 @@ def webdataset(
         raise DataError(f"data.root: {root} has no images in {where}{reason}")
     of_sample = None if parts is None else part_codes(parts)[index.shard]
     classes, labels, given = label_samples(_classes(folder, index), of_sample, f"data.root: {root}")
+    must_differ(classes)  # before images are decoded
     images = ShardImages.of(paths, index, image)
     inputs = inputs_of(images, root, f"shards {shards}", memory, cache, cache_limit)
     return Dataset(inputs, labels, classes, "image", ids=index.ids, given=given, image=image, files=images)
