@@ -5,7 +5,8 @@
     │   ├── UnknownName          no component, file or option of that name
     │   └── ConfigError          a configuration with faults, all of them, one line each
     ├── DataError                samples are missing, unreadable or do not fit
-    │   └── ClassMismatch        the classes of the data are not those of the model
+    │   ├── ClassMismatch        the classes of the data are not those of the model
+    │   └── BadImage             one image file that cannot be decoded, and what is wrong with it
     ├── ModelError               the network cannot be built for this data
     ├── CheckpointError          a checkpoint is damaged, foreign or absent
     ├── RunError                 a run directory exists, is locked or cannot be written
@@ -20,6 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+ImageFault = Literal[
+    "missing", "no regular file", "not permitted", "empty", "unknown format", "too large", "damaged", "unsupported"
+]
+"""What is wrong with an image file, in a word; reports count them."""
 
 
 class ClfkitError(Exception):
@@ -64,6 +72,17 @@ class DataError(ClfkitError):
 
 class ClassMismatch(DataError):
     """The classes of some data are not the classes that the model was trained on."""
+
+
+class BadImage(DataError):
+    """One image file that cannot be decoded. fault: what kind of fault; reason: what is wrong in full."""
+
+    def __init__(self, path: Path, fault: ImageFault, reason: str) -> None:
+        self.path, self.fault, self.reason = path, fault, reason
+        super().__init__(f"{path}: {reason}")
+
+    def __reduce__(self) -> tuple[type[BadImage], tuple[Path, ImageFault, str]]:
+        return BadImage, (self.path, self.fault, self.reason)  # whole when it comes from another process
 
 
 class ModelError(ClfkitError):

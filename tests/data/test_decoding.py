@@ -148,7 +148,7 @@ def header_of(width: int, height: int) -> bytes:
         (header_of(10_000, 8_901), "more than the 89,000,000"),
         (header_of(10_000, 8_900), "damaged image"),
         (header_of(8, 8), "damaged image"),
-        (b"", "not an image in a format that is read"),
+        (b"", "an empty file"),
         (b"GIF89a", "damaged image|not an image"),
         (b"hello", "not an image in a format that is read"),
     ],

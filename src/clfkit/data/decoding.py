@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +10,15 @@ import numpy as np
 
 from clfkit.data.bundle import ImageFormat, PixelArray
 from clfkit.data.jpeg_decoders import jpeg_decoder
+from clfkit.data.opening import MAX_PIXELS, opened_image
 from clfkit.data.resizing import fitted, swaps_sides, turned
-from clfkit.data.scanning import FORMATS
-from clfkit.errors import DataError
+from clfkit.errors import BadImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-MAX_PIXELS = 89_000_000  # a header that claims more is refused before anything is decoded; Pillow warns from 89.5 on
 MOST_BYTES = 4 * MAX_PIXELS  # of a JPEG file: more than so many pixels take
-READ = tuple(dict.fromkeys(FORMATS.values()))  # and no others: for EPS files, Pillow would start Ghostscript
 ORIENTATION = 0x0112  # the tag in EXIF data
 
 
@@ -31,25 +27,11 @@ def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = 
 
     content: the file's bytes where they lie inside another file; then `path` only names it in messages.
     The camera's orientation (EXIF) is applied, transparency is laid on white, 16-bit greys are scaled to 8 bits,
-    and of an animation the first frame is taken. Raises DataError naming the file and what is wrong with it.
+    and of an animation the first frame is taken. Raises BadImage naming the file and what is wrong with it, DataError
+    for a disk that cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path if content is None else io.BytesIO(content), formats=READ) as opened:
-            width, height = opened.size
-            if width * height > MAX_PIXELS:
-                raise DataError(f"{path}: {width}×{height} pixels are more than the {MAX_PIXELS:,} that are read")
-            return _pixels(opened, image_format)
-    except UnidentifiedImageError:
-        reason = f"not an image in a format that is read ({', '.join(READ)})"
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        reason = f"more than the {MAX_PIXELS:,} pixels that are read"
-    except FileNotFoundError:
-        reason = "no such file"
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
-        reason = f"damaged image: {error}"
-    raise DataError(f"{path}: {reason}")
+    with opened_image(path, content) as opened:
+        return _pixels(path, opened, image_format)
 
 
 def shape_of(image_format: ImageFormat) -> tuple[int, int, int]:
@@ -57,8 +39,10 @@ def shape_of(image_format: ImageFormat) -> tuple[int, int, int]:
     return image_format.channels, image_format.height, image_format.width
 
 
-def _pixels(opened: ImageFile, image_format: ImageFormat) -> PixelArray:
+def _pixels(path: Path, opened: ImageFile, image_format: ImageFormat) -> PixelArray:
     """An opened image file as uint8 (channels, height, width)."""
+    if opened.mode == "F":
+        raise BadImage(path, "unsupported", "floating-point pixels have no fixed range")
     stored, extent = _stored(opened, image_format)
     orientation = opened.getexif().get(ORIENTATION, 1)  # formats that turn pixels themselves have lost it by now
     size = (image_format.height, image_format.width)
@@ -102,8 +86,6 @@ def _eight_bits(image: Image, mode: str) -> Image:
     """Any image in mode L (grey) or RGB, with 8 bits a channel."""
     from PIL import Image as images
 
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no fixed range")
     if image.mode.startswith("I"):  # 16 bits, in Pillow's 16- or 32-bit containers
         grey = np.clip(np.asarray(image).astype(np.float64), 0, 65535) / 257
         image = images.fromarray(np.rint(grey).astype(np.uint8))
