@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("options", "plugins", "storage", "pages", "attempts"),
     ("document", "signature", "tracker_files"),
     ("registry",),
-    ("components", "data.bundle"),
+    ("components", "data.bundle", "listing"),
     ("train_options", "history"),
     ("config", "engines.base"),
     ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations", "mixings"),

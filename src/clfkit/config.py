@@ -18,8 +18,9 @@ from pydantic import (
 from clfkit import components
 from clfkit.components import DataOptions, NoOptions
 from clfkit.document import Document, KeyPath, dotted, parse_value, read_document
-from clfkit.errors import ConfigError, Fault, UnknownName
-from clfkit.options import Options, fault, one_of
+from clfkit.errors import ConfigError, Fault
+from clfkit.listing import Names, OneOrMore
+from clfkit.options import Options, fault
 from clfkit.registry import Component, Entry, Registry, plain
 from clfkit.train_options import TrainOptions
 from clfkit.wording import printable, shown
@@ -45,6 +46,9 @@ Their fingerprint tells which samples they are. A decoder is none of these: each
 TORCH_ONLY = ("channels_last", "resident", "workers")
 """Options under `train` that tell torch how samples reach the device."""
 
+NAMED = {"baselines": Names(components.baselines), "plots": Names(components.plots)}
+"""The options that list names alone."""
+
 RunName = Annotated[str, AfterValidator(_folder_name), Field(json_schema_extra={"pattern": _NAME})]
 """A name that is safe as a folder: letters, digits, dot, dash and underscore, no path."""
 
@@ -60,14 +64,14 @@ class ExperimentConfig(Options):
     data: Annotated[Component[DataOptions], components.datasets] = Field(description="the samples")
     model: Annotated[Component[NoOptions], components.models] = Field(description="the network")
     train: TrainOptions = Field(default_factory=TrainOptions, description="how the model is trained")
-    baselines: Annotated[Literal["auto"] | tuple[str, ...], one_of("'auto' or a list of baselines")] = Field(
+    baselines: Annotated[Literal["auto"] | tuple[str, ...], NAMED["baselines"]] = Field(
         "auto", description="what the model is compared with at the end: `auto` for all, or a list of names"
     )
-    plots: Annotated[Literal["auto"] | tuple[str, ...], one_of("'auto' or a list of plots")] = Field(
+    plots: Annotated[Literal["auto"] | tuple[str, ...], NAMED["plots"]] = Field(
         "auto", description="figures drawn at the end: `auto` for all that suit the data, or a list of names"
     )
     report: bool = Field(True, description="write report.html at the end: the whole run on one page")
-    track: tuple[Annotated[Component[NoOptions], components.trackers], ...] = Field(
+    track: Annotated[tuple[Annotated[Component[NoOptions], components.trackers], ...], OneOrMore()] = Field(
         (), description="programs that show the run too, while it goes"
     )
 
@@ -123,17 +127,17 @@ class ExperimentConfig(Options):
             yield from self._misfit(("train", "augment", index), components.augmentations.entry(chosen.name))
         if self.train.mix:
             yield from self._misfit(("train", "mix"), components.mixings.entry(self.train.mix.name))
-        for key, registry in (("plots", components.plots), ("baselines", components.baselines)):
+        yield from _unknown_names({key: getattr(self, key) for key in NAMED})
+        for key, named in NAMED.items():
             names = getattr(self, key)
+            unknown = {index for index, _ in named.unknown(names)}
             for index, name in enumerate(() if names == "auto" else names):
-                try:
-                    entry = registry.entry(name)
-                except UnknownName as error:
-                    yield (key, index), str(error)
-                else:
-                    yield from self._misfit((key, index), entry)
-                    if entry.snapshots and self.train.snapshots is None:
-                        yield (key, index), f"{name!r} shows snapshots, and train.snapshots is not set"
+                if index in unknown:
+                    continue
+                entry = named.registry.entry(name)
+                yield from self._misfit((key, index), entry)
+                if entry.snapshots and self.train.snapshots is None:
+                    yield (key, index), f"{name!r} shows snapshots, and train.snapshots is not set"
 
     def _misfit_engine(self) -> Iterator[tuple[KeyPath, str]]:
         """What the engine cannot build, and options that it does not take."""
@@ -174,6 +178,11 @@ class ExperimentConfig(Options):
             yield path, f"{entry.name!r} needs {entry.classes} classes; {data.name!r} has {classes}"
 
 
+def _unknown_names(values: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    for key, named in NAMED.items():
+        yield from (((key, index), message) for index, message in named.unknown(values.get(key)))
+
+
 def load_config(path: str | Path, overrides: Sequence[str] | Mapping[str, Any] = ()) -> ExperimentConfig:
     """Read a YAML file, apply overrides, validate. No data is read and nothing heavy is imported.
 
@@ -210,6 +219,7 @@ def check_document(document: Document, *, typed: bool = False) -> ExperimentConf
         config = ExperimentConfig.model_validate(document.values)
     except ValidationError as error:
         found = [(line["loc"], line["msg"]) for line in error.errors(include_url=False)]
+        found += _unknown_names(document.values)  # which is else found with what does not fit
     else:
         found = [*config.misfits(), *(config.without_effect() if typed else ())]
         if not found:

@@ -164,14 +164,15 @@ def _markdown(option: OptionText) -> str:
 def _registries(metadata: Sequence[Any], *members: Any) -> list[Registry[Any]]:
     """The registry whose components an option takes, by itself or as members of a list."""
     every = [*metadata, *(item for member in members for item in getattr(member, "__metadata__", ()))]
-    return [item for item in every if isinstance(item, Registry)]
+    return [item for item in (getattr(item, "registry", item) for item in every) if isinstance(item, Registry)]
 
 
 def _accepts(schema: dict[str, Any], definitions: dict[str, Any], registries: Sequence[Registry[Any]]) -> str:
     """A JSON Schema in the words of the reference."""
     for registry in registries:
-        if schema.get("type") == "array":
-            return f"list of {registry.kind}s"
+        choices = schema.get("anyOf", ())
+        if any(choice.get("type") == "array" for choice in choices):
+            return "`auto` or " * ({"const": "auto"} in choices) + f"list of {registry.kind}s"
         return f"a {registry.kind}" if registry.kind[0] not in "aeiou" else f"an {registry.kind}"
     if "$ref" in schema:
         inner = definitions[schema["$ref"].rsplit("/", 1)[-1]]["properties"]

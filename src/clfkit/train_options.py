@@ -16,6 +16,7 @@ from pydantic import (
 
 from clfkit import components
 from clfkit.components import LossOptions, NoOptions, OptimizerOptions, ScheduleOptions
+from clfkit.listing import OneOrMore
 from clfkit.options import Options, fault, one_of
 from clfkit.registry import Component
 from clfkit.wording import meant, shown
@@ -100,7 +101,7 @@ class TrainOptions(Options):
     schedule: Annotated[Component[ScheduleOptions], components.schedules] = Field(
         "constant", validate_default=True, description="how the learning rate changes over time"
     )
-    augment: tuple[Annotated[Component[NoOptions], components.augmentations], ...] = Field(
+    augment: Annotated[tuple[Annotated[Component[NoOptions], components.augmentations], ...], OneOrMore()] = Field(
         (), description="random changes of train samples, one after the other; other splits stay as they are"
     )
     mix: Annotated[Component[NoOptions], components.mixings] | None = Field(

@@ -111,6 +111,16 @@ def test_parts_that_do_not_fit_each_other() -> None:
     ]
 
 
+def test_a_list_of_one_needs_no_brackets() -> None:
+    alone = {"train": {"augment": {"name": "shift", "pixels": 1}}, "track": "mlflow", "plots": "curves"}
+    listed = {"train": {"augment": [{"name": "shift", "pixels": 1}]}, "track": ["mlflow"], "plots": ["curves"]}
+    images = {"data": "digits", "model": "cnn"}
+    assert config(**images, **alone, baselines="majority") == config(**images, **listed, baselines=["majority"])
+    for values in (alone, listed):
+        assert describes(config_schema(), config_schema(), {"name": "t", **images, **values})
+    assert not describes(config_schema(), config_schema(), {"name": "t", **images, "plots": "curvs"})
+
+
 def test_parts_that_fit_each_other() -> None:
     fitting: tuple[dict[str, Any], ...] = (
         {"data": {"name": "blobs", "classes": 2}, "train": {"loss": "bce_with_logits"}},

@@ -179,7 +179,8 @@ def test_missing_library_is_told_before_data_is_read(
     [
         (["tensorboard", "mlflow", "tensorboard"], r"track\.2: 'tensorboard' stands here twice"),
         (["tensorbord"], r"track\.0\.name: unknown tracker 'tensorbord'; did you mean 'tensorboard'\?"),
-        ("mlflow", r"track: must be a list, not 'mlflow'"),
+        ("mlflo", r"track\.0\.name: unknown tracker 'mlflo'; did you mean 'mlflow'\?"),
+        (3, r"track: must be a list, not 3"),
         ([{"name": "mlflow", "uri": "ftp://host"}], r"track\.0\.uri: must be sqlite:///FILE, http://SERVER or https"),
         ([{"name": "mlflow", "uri": "databricks"}], r"track\.0\.uri: must be sqlite"),
         ([{"name": "mlflow", "uri": "sqlite:///a b.db"}], r"track\.0\.uri: must be sqlite"),
