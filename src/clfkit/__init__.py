@@ -42,7 +42,7 @@ def train(
 
 
 def load(source: str | Path, *, out: str | Path = "outputs") -> Classifier:
-    """Restore a trained classifier from a run directory, a checkpoint folder, or `latest`.
+    """Restore a trained classifier from a run directory or its id, a checkpoint folder, or `latest`.
 
     Raises clfkit.errors.CheckpointError when there is none, or a damaged one.
     """

@@ -24,7 +24,7 @@ from clfkit.engines.auto import resolved
 from clfkit.engines.base import Engine, EngineSetup
 from clfkit.errors import CheckpointError, DataError, UsageError
 from clfkit.history import EpochRecord
-from clfkit.run import OUTPUTS, RunDirectory, latest_run
+from clfkit.run import OUTPUTS, RunDirectory, run_called
 from clfkit.views import Views
 
 
@@ -189,7 +189,7 @@ class Classifier:
 
 
 def load(source: str | Path, out: str | Path = OUTPUTS) -> Classifier:
-    """Restore a trained classifier from a run directory, a checkpoint folder, or `latest` (under `out`).
+    """Restore a trained classifier from a run directory or a checkpoint folder, or a run id or `latest` (under `out`).
 
     Raises UsageError, CheckpointError.
     """
@@ -202,11 +202,11 @@ def load(source: str | Path, out: str | Path = OUTPUTS) -> Classifier:
 def find_source(text: str, root: Path) -> tuple[RunDirectory | None, Path]:
     """What `--checkpoint TEXT` means: the run it belongs to (if any) and the checkpoint folder.
 
-    TEXT is `latest`, a run directory (its best checkpoint), a checkpoint folder, or a file in one.
+    TEXT is `latest`, the id of a run, a run directory (its best checkpoint), a checkpoint folder, or a file in one.
     Raises UsageError or CheckpointError when it is none of these.
     """
-    if text == "latest":
-        return _best_of(latest_run(root))
+    if (called := run_called(text, root)) is not None:
+        return _best_of(called)
     path = Path(text)
     if path.is_file():
         path = path.parent

@@ -278,6 +278,21 @@ def latest_run(root: Path, name: str | None = None) -> RunDirectory:
     raise RunError(f"no runs under {root / name if name else root}; `clfkit train CONFIG` makes one")
 
 
+def run_called(text: str, root: Path) -> RunDirectory | None:
+    """The run under root that `latest` or a run id alone means; None for a text that is neither, such as a path.
+
+    Raises UsageError for an id that several runs have, RunError for `latest` where there is none.
+    """
+    if text == "latest":
+        return latest_run(root)
+    if not RUN_ID.fullmatch(text) or Path(text).exists():
+        return None
+    found = [str(config.parent) for config in sorted(root.glob(f"*/{text}/config.yaml"))]
+    if len(found) > 1:
+        raise UsageError(f"{text} is the id of {len(found)} runs: give one of {', '.join(found)}")
+    return RunDirectory(Path(found[0])) if found else None
+
+
 def _candidates(run_id: str | None) -> Iterator[str]:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     yield from (stamp, *(f"{stamp}-{number}" for number in range(2, 1000))) if run_id is None else (run_id,)

@@ -12,6 +12,13 @@ def test_a_report_is_written_where_one_says(cli, rivals: Path, tmp_path: Path) -
     assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
 
 
+def test_a_run_id_is_enough(cli, rivals: Path, tmp_path: Path) -> None:
+    done = cli("report", "two", "--runs", rivals.parent, "--out", tmp_path / "page.html")
+    assert (done.code, done.err) == (0, "")
+    compared = cli("compare", "one", "two", "--runs", rivals.parent)
+    assert (compared.code, compared.err) == (0, "")
+
+
 def test_a_name_that_is_no_pages_is_refused(cli, rivals: Path, tmp_path: Path) -> None:
     done = cli("report", rivals / "one", "--out", tmp_path / "page.png")
     assert (done.code, done.out) == (2, "")

@@ -37,8 +37,11 @@ Plugins = Annotated[
     ),
 ]  # fmt: skip
 OutputRoot = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that runs are kept in.")]
+RunsRoot = Annotated[
+    Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` and run ids are looked for in.")
+]
 CHECKPOINT = typer.Option(
-    "--checkpoint", metavar="RUN", help="Run directory, checkpoint folder, or `latest`.", show_default=False
+    "--checkpoint", metavar="RUN", help="Run directory or id, checkpoint folder, or `latest`.", show_default=False
 )
 CheckpointSource = Annotated[str, CHECKPOINT]
 TestTimeViews = Annotated[

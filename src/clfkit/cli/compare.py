@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clfkit.cli.arguments import AsJson, Plugins, must_be_page
+from clfkit.cli.arguments import AsJson, Plugins, RunsRoot, must_be_page
 from clfkit.cli.terminal import between, cell, columns, complain, say, telling
 from clfkit.errors import UsageError
 from clfkit.storage import without_nan, write_atomically
@@ -32,7 +32,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RUN RUN…",
-            help="Run directories, folders of runs, patterns in quotes such as 'outputs/blobs/*', or `latest`.",
+            help="Run directories, folders of runs, run ids, patterns in quotes ('outputs/blobs/*'), or `latest`.",
             show_default=False,
         ),
     ],
@@ -48,9 +48,7 @@ def compare(
         Path | None,
         typer.Option("--out", metavar="FILE.html", callback=must_be_page, help="Write a page, with curves, as well."),
     ] = None,
-    root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
-        "outputs"
-    ),
+    root: RunsRoot = Path("outputs"),
     as_json: AsJson = False,
     plugin: Plugins = [],
 ) -> None:

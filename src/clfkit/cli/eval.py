@@ -55,7 +55,7 @@ def evaluate(
 
     if (source := run or checkpoint) is None or (run and checkpoint):
         raise UsageError(
-            "which run? clfkit eval RUN, or --checkpoint RUN: a run directory, a checkpoint folder or `latest`"
+            "which run? clfkit eval RUN, or --checkpoint RUN: a run directory or id, a checkpoint folder or `latest`"
         )
     part, clock = _part(split), Stopwatch()
     classifier = load(source, out)

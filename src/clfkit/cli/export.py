@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from clfkit.cli.arguments import AsJson, Plugins
+from clfkit.cli.arguments import AsJson, Plugins, RunsRoot
 from clfkit.cli.terminal import say
 
 
 def export(
     source: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="Run directory, checkpoint folder, or `latest`.", show_default=False),
+        typer.Argument(metavar="RUN", help="Run directory or id, checkpoint folder, or `latest`.", show_default=False),
     ],
     format_name: Annotated[
         Literal["torch", "onnx"], typer.Option("--format", help="A program of torch.export, or ONNX.")
@@ -24,9 +24,7 @@ def export(
         Path | None,
         typer.Option(metavar="FILE", help="Where to write, .pt2 or .onnx; by default the folder `export` of the run."),
     ] = None,
-    root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
-        "outputs"
-    ),
+    root: RunsRoot = Path("outputs"),
     as_json: AsJson = False,
     plugin: Plugins = [],
 ) -> None:

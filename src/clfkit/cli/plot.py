@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clfkit.cli.arguments import CheckpointSource, Plugins
+from clfkit.cli.arguments import CheckpointSource, Plugins, RunsRoot
 from clfkit.cli.terminal import complain, say
 from clfkit.errors import UnknownName, UsageError
 from clfkit.wording import closest, meant, shown
@@ -27,7 +27,6 @@ PlotFile = Annotated[
         "this folder.",
     ),
 ]
-Root = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")]
 
 
 def plot(
@@ -41,7 +40,7 @@ def plot(
         list[str],
         typer.Argument(
             metavar="[RUN]...",
-            help="Run directory, checkpoint folder, or `latest`; several for a comparison, a YAML file for a preview.",
+            help="Run directory or id, checkpoint folder, or `latest`; several for a comparison, a YAML for a preview.",
             show_default=False,
         ),
     ] = [],
@@ -57,7 +56,7 @@ def plot(
             help="Option of the plot, see `clfkit show plot NAME`; for a preview also one of the experiment.",
         ),
     ] = [],
-    root: Root = Path("outputs"),
+    root: RunsRoot = Path("outputs"),
     plugin: Plugins = [],
 ) -> None:
     """Draw a figure of a trained model, one that compares several, or one of an experiment's YAML file."""
@@ -87,7 +86,7 @@ def plot_boundary(
         str | None,
         typer.Option(metavar="A,B", help="Two features to draw, the others at their median; by default a PCA plane."),
     ] = None,
-    root: Root = Path("outputs"),
+    root: RunsRoot = Path("outputs"),
     plugin: Plugins = [],
 ) -> None:
     """Draw the decision boundary on train and test data, before and after training."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clfkit.cli.arguments import CheckpointSource, Overrides, Plugins, TestTimeViews
+from clfkit.cli.arguments import CheckpointSource, Overrides, Plugins, RunsRoot, TestTimeViews
 from clfkit.cli.terminal import complain, say
 from clfkit.errors import UsageError
 
@@ -26,9 +26,7 @@ def predict(
         typer.Option("--out", metavar="FILE.csv", help="Where to write; by default standard output."),
     ] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add a column for every class.")] = False,
-    root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
-        "outputs"
-    ),
+    root: RunsRoot = Path("outputs"),
     tta: TestTimeViews = None,
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Probabilities at the temperature that was fitted on valid.")

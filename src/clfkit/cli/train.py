@@ -226,12 +226,12 @@ def _run_to_resume(resume: str, out: Path, wanted: ExperimentConfig | None, worl
 
 def _found(resume: str, out: Path, wanted: ExperimentConfig | None) -> RunDirectory:
     from clfkit.resuming import resumable_run
-    from clfkit.run import RunDirectory, latest_run
+    from clfkit.run import RunDirectory, run_called
 
     if not resume:
         assert wanted is not None, "_config insists on a file here"
         return resumable_run(out, wanted)
-    return latest_run(out) if resume == "latest" else RunDirectory.open(Path(resume))
+    return run_called(resume, out) or RunDirectory.open(Path(resume))
 
 
 def _with_overrides(run: RunDirectory, overrides: list[str]) -> ExperimentConfig:
