@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run", "baselines", "views"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching", "trackers"),
     ("plots", "memory", "timing", "preparation", "exporting"),
-    ("batch_size", "comparing", "report", "announcing"),
+    ("batch_size", "comparing", "report", "announcing", "drawing"),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),
     ("progress", "planning"),
     ("cli",),

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import clfkit
 from clfkit.errors import ConfigError, RunError, TrainingError, UsageError
 from clfkit.experiment import resume_run, run_experiment
 from clfkit.history import TrainState
 from clfkit.progress import Quiet
-from clfkit.resuming import resumable_run
+from clfkit.resuming import resumable_run, stage
 from clfkit.run import RunDirectory
 from clfkit.world import World
 
@@ -161,7 +162,7 @@ def test_a_run_that_is_stopped_while_figures_are_drawn_is_finished(
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clfkit.experiment.draw_all", stop)
+    monkeypatch.setattr("clfkit.drawing.draw_all", stop)
     with pytest.raises(KeyboardInterrupt):
         laboratory.run(laboratory.config("blobs", {"plots": ("curves",)}), None, "figures")
     run = RunDirectory(laboratory.out / "tiny" / "figures")
@@ -169,7 +170,8 @@ def test_a_run_that_is_stopped_while_figures_are_drawn_is_finished(
     monkeypatch.setattr("clfkit.experiment.evaluate_held_out", stop)
     with pytest.raises(KeyboardInterrupt):
         laboratory.run(laboratory.config("blobs"), None, "scores")
-    assert RunDirectory(laboratory.out / "tiny" / "scores").status()["status"] == "interrupted"
+    run = RunDirectory(laboratory.out / "tiny" / "scores")
+    assert (run.status()["status"], stage(run)) == ("interrupted", "evaluation interrupted")
 
 
 @pytest.fixture
@@ -253,7 +255,7 @@ def test_an_animation_is_drawn_at_the_end_unless_nobody_asked_and_it_takes_long(
     said: list[str] = []
     listener = Quiet()
     monkeypatch.setattr(listener, "say", said.append)
-    monkeypatch.setattr("clfkit.experiment.PATIENCE", 0.0)
+    monkeypatch.setattr("clfkit.drawing.PATIENCE", 0.0)
     drawn = {}
     for run_id, plots in (("auto", "auto"), ("asked", ("animation",))):
         changes = {"train.snapshots": {}, "plots": plots}
@@ -262,6 +264,80 @@ def test_an_animation_is_drawn_at_the_end_unless_nobody_asked_and_it_takes_long(
     (line,) = (line for line in said if line.startswith("no figure"))
     assert line.endswith(f"seconds: clfkit plot animation {drawn['auto'].path}")
     assert {path.name for path in (drawn["asked"].path / "plots").iterdir()} == {"animation.gif", "animation.html"}
+
+
+def test_what_was_drawn_is_told_and_how_to_choose_where_nobody_did(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch, hearing: Any
+) -> None:
+    monkeypatch.setattr("clfkit.drawing.WORTH_A_WORD", 0.0)
+    listener, said = hearing
+    told = []
+    for run_id, plots in (("auto", "auto"), ("asked", ("curves", "recall"))):
+        changes = {"plots": plots, "engine": "scratch", "train.epochs": 1, "report": False, "baselines": ()}
+        run = laboratory.run(laboratory.config("blobs", changes), listener, run_id)
+        told.append(next(line for line in said if line.startswith("drew")))
+        assert told[-1].partition(" in ")[0] == f"drew {', '.join(run.plots())}"  # and no figure that is not there
+        said.clear()
+    assert told[0].endswith(" s; `plots: [boundary]` in the config draws that alone, `plots: []` none")
+    assert told[1].startswith("drew curves in ") and "`plots" not in told[1]
+
+
+def test_waiting_for_trackers_is_a_part_of_the_time(laboratory: Any) -> None:
+    changes = {"engine": "scratch", "track": "tensorboard", "report": False}
+    run = laboratory.run(laboratory.config("blobs", changes))
+    assert (run.status()["status"], run.status()["timing"]["trackers"] > 0) == ("finished", True)
+
+
+def paper(folder: Path, border: int, side: int = 8) -> dict[str, Any]:
+    """40 images of two classes, marks on paper of one colour; the options of their dataset."""
+    for at in range(40):
+        image = np.full((side, side), border, np.uint8)
+        image[2:5, 2:5] = 6 * at
+        (folder / "ab"[at % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / "ab"[at % 2] / f"{at}.png")
+    return {"name": "image_folder", "root": str(folder), "size": side, "channels": 1, "cache": "off", "seed": 1}
+
+
+@pytest.mark.parametrize(("border", "fill", "noted"), [(255, 0, True), (255, 255, False), (60, 0, False)])
+def test_a_fill_unlike_the_borders_of_images_is_noted(
+    laboratory: Any, hearing: Any, tmp_path: Path, border: int, fill: int, noted: bool
+) -> None:
+    listener, said = hearing
+    changes = {"data": paper(tmp_path / "paper", border), "train.epochs": 1, "baselines": (), "report": False}
+    laboratory.run(
+        laboratory.config("digits", {**changes, "train.augment": {"name": "affine", "fill": fill}}), listener
+    )
+    start = f"note: train.augment.0: fill {fill} is what comes into view, and most train images are near {border} "
+    assert any(line.startswith(start) for line in said) == noted
+
+
+def test_memory_beyond_which_images_are_files_is_named_on_resume(laboratory: Any, tmp_path: Path) -> None:
+    data = paper(tmp_path / "paper", 255, 200)  # 1.6 MB in all
+    changes = {"data": data, "train.epochs": 1, "baselines": (), "report": False, "model": "logistic"}
+    run = laboratory.run(laboratory.config("digits", changes))
+    smaller = {**changes, "data": {**data, "memory": 1}, "train.epochs": 2}
+    with pytest.raises(RunError, match=r"^data\.memory was 2048 and is 1: .* leave it at 2048$"):
+        resume_run(run, Quiet(), laboratory.config("digits", smaller))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "note"),
+    [
+        ("one_cycle", "the learning rate was 2e-07 and goes on at 0.019"),
+        ("cosine", "the learning rate was 0.00031 and goes on at 0.013"),
+        ("exponential", None),
+        ("plateau", None),
+    ],
+)
+def test_a_schedule_that_is_stretched_is_told(laboratory: Any, hearing: Any, schedule: str, note: str | None) -> None:
+    listener, said = hearing
+    changes = {"engine": "scratch", "train.schedule": schedule, "report": False, "baselines": ()}
+    run = laboratory.run(laboratory.config("blobs", changes), listener)
+    assert not any("train.schedule" in line for line in said)
+    resume_run(run, listener, laboratory.config("blobs", {**changes, "train.epochs": 6}))
+    found = [line for line in said if line.startswith("note: train.schedule")]
+    start = f"note: train.schedule {schedule} spans the whole run, which is longer now: "
+    assert found == ([start + note] if note else [])
 
 
 def test_latest_unfinished_run_is_the_one_to_resume(laboratory: Any) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from clfkit.classifier import find_source
+from clfkit.classifier import find_source, load
 from clfkit.errors import CheckpointError, Interrupted, RunError, UsageError
 from clfkit.experiment import run_experiment
 from clfkit.history import EpochRecord
 from clfkit.progress import Quiet
-from clfkit.run import RunDirectory, all_runs, latest_run
+from clfkit.resuming import stage
+from clfkit.run import RunDirectory, all_runs, latest_run, run_called
 from clfkit.watching import WatchedRun
 from clfkit.world import World
 
@@ -209,6 +210,29 @@ def test_latest_is_the_one_started_last(laboratory: Any, two: list[RunDirectory]
     assert all_runs(laboratory.out, "other") == []
     with pytest.raises(RunError, match=r"no runs under .*other"):
         latest_run(laboratory.out, "other")
+
+
+def test_an_id_alone_is_a_run_where_one_has_it(laboratory: Any, two: list[RunDirectory], tmp_path: Path) -> None:
+    assert run_called("z", laboratory.out) == two[0]
+    assert run_called("latest", laboratory.out) == two[1]
+    for other in ("nobody", "tiny", "tiny/z", "*", "..", str(two[0].path)):
+        assert run_called(other, laboratory.out) is None
+    assert load("z", laboratory.out).run == two[0]
+    shutil.copytree(two[0].path, laboratory.out / "rival" / "z")
+    both = f"{laboratory.out}/rival/z, {laboratory.out}/tiny/z"
+    with pytest.raises(UsageError, match=f"^z is the id of 2 runs: give one of {both}$"):
+        run_called("z", laboratory.out)
+
+
+def test_stage_says_what_a_trained_run_lacks(two: list[RunDirectory]) -> None:
+    run = two[0]
+    assert stage(run) == "finished"
+    run.set_status("interrupted", trained=None)
+    assert stage(run) == "interrupted"
+    run.set_status("interrupted", trained=True)
+    assert stage(run) == "trained"
+    shutil.rmtree(run.path / "evaluation")
+    assert stage(run) == "evaluation interrupted"
 
 
 def test_sources_of_a_checkpoint(laboratory: Any, two: list[RunDirectory], tmp_path: Path) -> None:

@@ -5,13 +5,26 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clfkit.comparing.runs import find_runs
+from clfkit.experiment import resume_run
+from clfkit.history import EpochRecord
 from clfkit.progress import Quiet
+from clfkit.report import sections
+from clfkit.report.material import Material
 from clfkit.run import RunDirectory
-from clfkit.timing import FirstStep, Stopwatch, in_words
+from clfkit.timing import FirstStep, Pace, Stopwatch, in_words, training_seconds
+
+
+def record(seconds: float) -> EpochRecord:
+    """An epoch that took so long."""
+    values = {"epoch": 1, "step": 1, "lr": 0.1, "train.loss": 1.0, "train.accuracy": 0.5, "seconds": seconds}
+    return EpochRecord.model_validate(values)
 
 
 def test_parts_follow_one_another_and_start_is_what_came_before() -> None:
@@ -56,6 +69,32 @@ def test_run_remembers_where_its_seconds_went(finished_run: RunDirectory) -> Non
     assert list(timing) == ["start", "first_step", "training", "evaluation", "drawing", "report"]
     assert 0 < timing["start"] < timing["first_step"] < timing["start"] + timing["training"] + 0.001
     assert sum(record.seconds for record in finished_run.history()) <= timing["training"]
+
+
+def test_sessions_of_a_run_add_up_and_report_and_comparison_say_the_same(laboratory: Any) -> None:
+    run = laboratory.run(laboratory.config("blobs", {"engine": "scratch", "report": False}))
+    earlier = {"start": 10.0, "first_step": 11.0, "training": 1000.0, "evaluation": 20.0, "drawing": 30.0}
+    run.set_status("finished", timing=earlier)
+    resume_run(run, Quiet(), laboratory.config("blobs", {"engine": "scratch", "report": False, "train.epochs": 6}))
+    timing = run.status()["timing"]
+    assert timing["first_step"] < 10.0 < timing["start"] < 20.0
+    assert 1000.0 < timing["training"] < 1010.0 and 20.0 < timing["evaluation"] < 30.0
+    (compared, _) = find_runs([str(run.path), str(laboratory.run(run_id="other").path)], laboratory.out).runs
+    assert compared.costs["training, seconds"] == timing["training"]
+    section = sections.timing(Material.of(run))
+    assert dict(map(itemgetter(0, 1), section["parts"]))["training"] == "16 min 40 s"
+    assert section["rate"] == f"{compared.costs['train samples a second']:,}"
+
+
+def test_epochs_of_a_session_that_was_killed_count() -> None:
+    records = [record(seconds=2.0), record(seconds=4.0), record(seconds=30.0)]
+    assert training_seconds({}, records) == 36.0
+    assert training_seconds({"training": 40.0}, records) == 40.0
+    clock = Stopwatch()
+    clock.after({"start": 1.0}, records)
+    assert clock.rounded() == {"start": 1.0, "training": 36.0}
+    assert Pace.of(records, 120) == Pace(epoch=4.0, samples=10.0)
+    assert Pace.of([], 120) is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="elsewhere the start of a process is not known")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle
+from clfkit.drawing import draw_figures
 from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Engine, Totals
 from clfkit.environment import differences, environment
@@ -27,23 +27,23 @@ from clfkit.errors import ClfkitError, Interrupted, RunError
 from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
-from clfkit.plots import NothingToDraw, TakesLong, draw_all, suitable
 from clfkit.preparation import memory_errors, read_data, refuse_several
 from clfkit.report.page import write_report
 from clfkit.reporting import Audience, heard_by
-from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, same_moments
+from clfkit.resuming import how_far, other_samples, refuse_changes, refuse_joined, same_batches, same_moments, stretched
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trackers import Tracking
+from clfkit.train_options import TrainOptions
 from clfkit.trainer import Observer, Trainer
 from clfkit.world import World
-
-PATIENCE = 10.0
-"""Seconds that an animation which nobody has asked for may take."""
 
 
 class Listener(Observer, Audience, Protocol):
     """Whoever is told how a run goes: a terminal, a log, nobody."""
+
+    def warn(self, message: str) -> None:
+        """What failed, in a line, while the run goes on."""
 
     def on_start(self, state: TrainState, steps: int, epochs: int, log_every: int) -> None:
         """Before the first of `steps` in so many epochs; `state` says what is done already when a run is resumed."""
@@ -101,12 +101,13 @@ def resume_run(
         checkpoint = run.checkpoint("last")
         session = _Session.prepare(config, run, listener, clock or Stopwatch(), world or World(), fresh=False)
         session.restore(checkpoint)
+        session.clock.after(run.status().get("timing", {}), checkpoint.records)
         if session.trainer.finished and run.status()["status"] == "finished":
             raise RunError(f"nothing left to do in {run.path}, {how_far(session.trainer.state, config.train)}")
         session.world.largest(0)  # everybody has read the checkpoint before it is replaced
         if config != before:
             run.replace_config(config)
-        session.go_on()
+        session.go_on(checkpoint.config.train)
         session.complete()
     return run
 
@@ -155,10 +156,7 @@ class _Session:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Put everything back as it was when the checkpoint was written. The run's files stay as they are."""
         if checkpoint.fingerprint != self.bundle.fingerprint:
-            raise RunError(
-                f"the data changed since {self.run.path} was started (other samples, or another split); "
-                "a resumed run would not be the same experiment"
-            )
+            raise other_samples(self.run.path, checkpoint.config, self.config)
         trained, now = checkpoint.config.train, self.config.train
         fits = same_moments(trained.optimizer, now.optimizer)
         self.engine.load_state(
@@ -178,19 +176,31 @@ class _Session:
         reopened = len(self.trainer.records) < len(checkpoint.records)
         self.memory.saved_best = 0 if reopened else state.best_epoch
 
-    def go_on(self) -> None:
-        """Bring the run's files to where the checkpoint is."""
+    def go_on(self, before: TrainOptions) -> None:
+        """Bring the run's files to where the checkpoint is. before: the options that it was trained with."""
         state = self.trainer.state
         self.run.write_history(tuple(self.trainer.records))
         self.run.snapshots.discard_after(len(self.trainer.records))
         self.listener.say(f"resuming {self.run.path} after step {state.step:,} (epoch {state.epoch})")
         self._announce()
+        trainer = self.trainer
+        if note := stretched(before, self.config.train, trainer.lr, state.step, trainer.batches.per_epoch):
+            self.listener.say(note)
 
     def complete(self) -> None:
         """Train, evaluate, draw, while trackers follow."""
-        self.run.set_status("running", epochs=self.trainer.epochs, reason=None)
-        with self.tracking.following(self.trainer.records):
+        size = self.engine.parameters
+        self.run.set_status("running", epochs=self.trainer.epochs, parameters=size, reason=None, trained=None)
+        with self.tracking.following(self.trainer.records, self._waiting):
             self._complete()
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """While trackers are waited for at the end, which takes its part of the time."""
+        with self.clock.part("trackers"):
+            yield
+        with suppress(RunError):  # however the run ended, that is said already
+            self.run.set_status(self.run.status()["status"], timing=self.clock.rounded())
 
     def _complete(self) -> None:
         """Whatever happens, the status says how it ended. A run that is scored is finished, with figures or without."""
@@ -198,6 +208,7 @@ class _Session:
             with memory_errors(), self.engine.at_work(), self.world.guard():
                 with self.clock.part("training"):
                     self._train()
+                self.run.set_status("running", trained=True)
                 with self.clock.part("evaluation"):
                     self._evaluate()
                 self.world.leave()  # figures are drawn by one, which may take as long as it likes
@@ -249,28 +260,17 @@ class _Session:
 
     def _show(self) -> None:
         """Draw figures and write the report, each by itself: where one fails this is told, and the rest goes on."""
-        attempts = Attempts(self.listener.say)
+        attempts = Attempts(self.listener.warn)
         classifier = Classifier.trained(self.run.checkpoint("best"), self.run, self.engine, self.bundle)
         with self.clock.part("drawing"):
-            self._draw(classifier, attempts)
+            trained = self.clock.seconds["training"]
+            draw_figures(classifier, self.config.plots, attempts, self.listener, self.engine.at_work, trained)
         if self.config.report:
             cure = f"clfkit report {self.run.path}"
             with self.clock.part("report"), attempts.at("report", cure), self.engine.at_work():
                 self.run.set_status("finished", timing=self.clock.rounded())  # the report tells how long figures took
                 write_report(self.run, classifier=classifier)
         attempts.settle()
-
-    def _draw(self, classifier: Classifier, attempts: Attempts) -> None:
-        names: Sequence[str] = suitable(classifier) if self.config.plots == "auto" else self.config.plots
-        if names:
-            self.listener.say(f"drawing {', '.join(names)}")
-        asked = self.config.plots != "auto"
-        for name in names:
-            cure = f"clfkit plot {name} {self.run.path}"
-            with heard_by(self.listener), attempts.at(f"figure {name!r}", cure), self.engine.at_work():
-                for _, result in draw_all(classifier, [name], math.inf if asked else PATIENCE):
-                    if isinstance(result, TakesLong) or (isinstance(result, NothingToDraw) and asked):
-                        self.listener.say(f"no figure {name!r}: {result}")
 
     def _announce(self) -> None:
         counts = np.array(self.memory.class_counts)

@@ -26,6 +26,10 @@ class Quiet:
         """Nothing."""
 
     def on_work(self, what: str, done: int, total: int) -> None:
+    def warn(self, message: str) -> None:
+        """What failed is said as everything is."""
+        self.say(message)
+
         """Nothing."""
 
     def on_work_end(self) -> None:
@@ -48,6 +52,17 @@ class Quiet:
 
 
 class Lines(Quiet):
+class Failures(Quiet):
+    """Says what failed, a plain line each."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def warn(self, message: str) -> None:
+        """One line."""
+        print(printable(message, None), file=self.stream, flush=True)
+
+
     """One plain line an epoch, or every `log_every` epochs."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -177,8 +192,11 @@ def _loss(value: float) -> str:
 
 
 def listener(quiet: bool, stream: TextIO | None = None) -> Listener:
-    """What suits the stream (standard error by default): a bar on a terminal, lines elsewhere."""
+    """What suits the stream (standard error by default): a bar on a terminal, lines elsewhere.
+
+    quiet: only what failed while the run goes on.
+    """
     stream = stream or sys.stderr
     if quiet:
-        return Quiet()
+        return Failures(stream)
     return Bar(stream) if stream.isatty() else Lines(stream)

@@ -1,4 +1,4 @@
-"""Which run can be continued, and with which options."""
+"""Which run can be continued, how far it came, and with which options."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from clfkit.errors import RunError, UsageError
 from clfkit.history import TrainState
 from clfkit.registry import Component
 from clfkit.run import RunDirectory, all_runs
+from clfkit.schedules import Progress, build_schedule
 from clfkit.train_options import TrainOptions
 
 
@@ -26,6 +27,15 @@ def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
         return runs[-1]
     there = f"; the latest, {runs[-1].path}, is {runs[-1].status()['status']}" if runs else ""
     raise RunError(f"nothing to resume under {out / config.name}{there}. A larger train.epochs extends a finished run")
+
+
+def stage(run: RunDirectory) -> str:
+    """The status of a run; of one that ended when all but its evaluation was done, that."""
+    status = run.status()
+    if status["status"] in ("running", "finished") or not status.get("trained"):
+        return str(status["status"])
+    scored = any((run.path / "evaluation").glob("*.json"))  # by `clfkit eval`
+    return "trained" if scored else f"evaluation {status['status']}"
 
 
 def refuse_joined(run: RunDirectory) -> None:
@@ -84,6 +94,42 @@ def how_far(state: TrainState, train: TrainOptions) -> str:
             f"which stopped early after epoch {state.epoch}; a larger train.early_stopping.patience goes on (--force)"
         )
     return f"which is finished after epoch {state.epoch}; a larger train.epochs extends it"
+
+
+def other_samples(path: Path, before: ExperimentConfig, now: ExperimentConfig) -> RunError:
+    """What to raise where the samples are not those of the checkpoint, or nobody can tell."""
+    was, memory = (getattr(config.data.options, "memory", None) for config in (before, now))
+    if was != memory:
+        return RunError(
+            f"data.memory was {was} and is {memory}: images beyond it are known by their files, others by "
+            f"their pixels, so it cannot be told whether {path} would go on with the same; leave it at {was}"
+        )
+    return RunError(
+        f"the data changed since {path} was started (other samples, or another split); "
+        "a resumed run would not be the same experiment"
+    )
+
+
+def stretched(before: TrainOptions, now: TrainOptions, lr: float, step: int, per_epoch: int) -> str | None:
+    """A note where the rate leaps after `step` steps, since the schedule spans a run that is longer now.
+
+    lr: the optimizer's. per_epoch: steps.
+    """
+    if not step or not _longer(before, now):
+        return None
+    schedule = build_schedule(now.schedule)
+
+    def rate(step: int, options: TrainOptions) -> float:
+        progress = Progress(step, per_epoch, options.epochs, max_steps=options.max_steps)
+        return lr * schedule(progress)
+
+    last = rate(step - 1, before)
+    if last == rate(step - 1, now):
+        return None
+    return (
+        f"note: train.schedule {now.schedule.name} spans the whole run, which is longer now: the learning rate was "
+        f"{last:.2g} and goes on at {rate(step, now):.2g}"
+    )
 
 
 def same_moments(old: Component[OptimizerOptions], new: Component[OptimizerOptions]) -> bool:

@@ -1,12 +1,14 @@
-"""Where the seconds of a run go: start, first step, training, evaluation, figures, report."""
+"""Where the seconds of a run go: start, first step, training, evaluation, figures, report, trackers."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = {
     "start": "start", "training": "training", "evaluation": "evaluation", "drawing": "figures", "report": "report",
+    "trackers": "trackers",
 }  # fmt: skip
 """The parts that follow one another, and what people are told they are."""
 
@@ -24,12 +27,18 @@ SHOWN = {
 class Stopwatch:
     """Seconds of the parts of a piece of work, in `seconds`.
 
-    began: the moment the work was asked for, on the clock of `time.monotonic`; by default now.
+    began: the moment the work was asked for, on the clock of `time.monotonic`; by default now. A run that is resumed
+    has a stopwatch for each session, and `before` holds what those before have measured.
     """
 
     def __init__(self, began: float | None = None) -> None:
         self.began = time.monotonic() if began is None else began
         self.seconds: dict[str, float] = {}
+        self.before: dict[str, float] = {}
+
+    def after(self, timing: Mapping[str, float], records: Sequence[EpochRecord]) -> None:
+        """Go on after other sessions. timing: of status.json. records: the epochs that they have finished."""
+        self.before = {**timing, "training": training_seconds(timing, records)}
 
     def mark(self, name: str) -> None:
         """Note how long it took from the beginning until now."""
@@ -49,8 +58,14 @@ class Stopwatch:
         """Take a closer look at what trains and what writes; a plain stopwatch takes none."""
 
     def rounded(self) -> dict[str, float]:
-        """The seconds as status.json holds them, to the tenth of a millisecond."""
-        return {name: round(seconds, 4) for name, seconds in self.seconds.items()}
+        """The seconds of all sessions as status.json holds them, to the tenth of a millisecond.
+
+        Of the first step it is that of the last session, since it says how long somebody waited for it.
+        """
+        names = dict.fromkeys([*self.before, *self.seconds])
+        total = {name: self.before.get(name, 0.0) + self.seconds.get(name, 0.0) for name in names}
+        total |= {name: self.seconds[name] for name in ("first_step",) if name in self.seconds}
+        return {name: round(seconds, 4) for name, seconds in total.items()}
 
 
 class FirstStep:
@@ -71,6 +86,30 @@ class FirstStep:
     def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
         """See Observer."""
         self._observer.on_epoch_end(record, best)
+
+
+def training_seconds(timing: Mapping[str, float], records: Sequence[EpochRecord]) -> float:
+    """Seconds of training in all sessions of a run, with what was written and validated meanwhile.
+
+    A session that was killed has left no word in `timing`, of status.json; of those their finished epochs count.
+    """
+    return max(timing.get("training", 0.0), sum(record.seconds for record in records))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a run trained, validation included. epoch: seconds of the middle one. samples: of train, a second."""
+
+    epoch: float
+    samples: float
+
+    @classmethod
+    def of(cls, records: Sequence[EpochRecord], train_samples: int) -> Pace | None:
+        """None where no epoch is finished."""
+        seconds = [record.seconds for record in records]
+        if not sum(seconds):
+            return None
+        return cls(median(seconds), train_samples * len(seconds) / sum(seconds))
 
 
 def process_start() -> float:

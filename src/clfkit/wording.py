@@ -71,8 +71,10 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - half - 1]}…{text[-half:]}"
 
 
-def unquoted(text: str | None) -> str | None:
-    """A value as `shown` gives it, a plain text without its quotes, which in a table of values nobody needs."""
+def in_table(text: str | None) -> str | None:
+    """A value as `shown` gives it, for a table of values: there a plain text needs no quotes, and empty is not set."""
+    if text == shown(None):
+        return "not set"
     plain = text is not None and len(text) > 2 and text[0] == text[-1] == "'" and "'" not in text[1:-1]
     return text[1:-1] if text is not None and plain else text
 

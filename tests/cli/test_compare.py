@@ -39,6 +39,12 @@ def test_narrow_terminal_gets_a_row_for_each_run(cli, rivals: Path, monkeypatch)
     assert "elsewhere is not compared sample by sample" in done.out
 
 
+def test_narrow_table_shows_what_it_is_sorted_by(cli, rivals: Path, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    header, *rows = cli("compare", rivals, "--sort", "epochs").out.split("\n\n")[0].splitlines()
+    assert "  epochs  seconds" in header and rows[0].startswith("poor ")
+
+
 def test_json_alone_is_on_standard_output(cli, rivals: Path, tmp_path: Path) -> None:
     RunDirectory(Path(shutil.copytree(rivals / "two", tmp_path / "two"))).discard_results()
     runs = (rivals / "one", rivals / "poor", rivals / "elsewhere", tmp_path / "two")

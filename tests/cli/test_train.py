@@ -192,7 +192,7 @@ def test_a_run_stopped_at_its_figures_says_how_to_draw_them(
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clfkit.experiment.draw_all", stop)
+    monkeypatch.setattr("clfkit.drawing.draw_all", stop)
     done = cli("train", blobs, "--set", "plots=[curves]", "--out", tmp_path / "out", "--run-id", "a")
     assert done.code == 130
     assert done.err.splitlines()[-1] == f"  clfkit plot NAME {tmp_path / 'out' / 'tiny' / 'a'}"

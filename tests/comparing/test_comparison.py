@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from clfkit.comparing.comparison import Comparison, compare
+from clfkit.comparing.page import page
 from clfkit.comparing.runs import find_runs
 from clfkit.config import override_config
 from clfkit.errors import RunError, UsageError
@@ -182,13 +183,38 @@ def test_other_division_of_the_rest_leaves_the_test_samples_what_they_are(pair: 
 
 
 def test_options_of_a_group_that_is_not_set_in_all_runs(pair: tuple[Path, Path]) -> None:
-    reconfigure(pair[1], "train.snapshots={every: 5, last: 2}", "train.clip_norm=1.5")
+    reconfigure(pair[1], "train.early_stopping={patience: 5}", "train.clip_norm=1.5")
     assert compared(*pair).options == [
         ("seed", ("1", "2")),
         ("train.clip_norm", ("not set", "1.5")),
-        ("train.snapshots.every", (None, "5")),
-        ("train.snapshots.last", (None, "2")),
+        ("train.early_stopping.metric", (None, "valid.loss")),
+        ("train.early_stopping.patience", (None, "5")),
+        ("train.early_stopping.min_delta", (None, "0.0")),
     ]
+
+
+def test_options_without_effect_on_results_stand_apart(pair: tuple[Path, Path]) -> None:
+    reconfigure(pair[1], "plots=[curves]", "report=false", "track=[tensorboard]", "train.snapshots={every: 5}")
+    comparison = compared(*pair)
+    assert comparison.options == [("seed", ("1", "2"))]
+    folded = ["plots", "report", "track", "train.snapshots.every", "train.snapshots.last"]
+    assert sorted(key for key, _ in comparison.without_effect) == folded
+
+
+def test_an_unfinished_run_is_noted_beside_its_verdict(pair: tuple[Path, Path]) -> None:
+    assert compared(*pair).unfinished == []
+    RunDirectory(pair[1]).set_status("interrupted", epochs=9, trained=None)
+    comparison = compared(*pair)
+    note = "note: two is interrupted, epoch 5 of 9; what it is worth is that of its best epoch until then"
+    assert comparison.findings[-1] == note
+    assert note in page(comparison)
+
+
+def test_metrics_that_say_nothing_of_few_classes_are_left_out(rivals: Path) -> None:
+    comparison = compared(rivals / "one", rivals / "two")
+    assert comparison.runs[0].metric("test", "top5") == 1.0
+    assert "top5" not in dict(comparison.metrics("test"))
+    assert "top5" not in page(comparison)
 
 
 def test_run_without_a_checkpoint_still_tells_what_its_test_samples_were(pair: tuple[Path, Path]) -> None:
@@ -232,6 +258,16 @@ def test_sorted_by_a_metric_of_either_direction(rivals: Path) -> None:
         split, _, name = sort.rpartition(".")
         values = [sign * (run.metric(split or "test", name) or 0) for run in runs]
         assert values == sorted(values)
+
+
+def test_sorted_by_what_a_run_took_and_by_name(pair: tuple[Path, Path]) -> None:
+    one, two = map(RunDirectory, pair)
+    one.set_status("finished", timing={"training": 900.0}, parameters=10)
+    two.set_status("finished", timing={"training": 800.0}, parameters=20)
+    orders = {"seconds": "two one", "parameters": "one two", "name": "one two", "epochs": "one two"}
+    assert {sort: " ".join(run.name for run in compared(*pair, sort=sort).runs) for sort in orders} == orders
+    with pytest.raises(UsageError, match="did you mean parameters"):
+        compared(*pair, sort="parameter")
 
 
 def test_run_without_the_metric_comes_last(pair: tuple[Path, Path]) -> None:

@@ -69,8 +69,9 @@ def test_options_that_differ_stand_beside_their_defaults(trained_on: Trained) ->
 def test_what_nobody_chose_is_not_listed_as_a_choice(trained_on: Trained) -> None:
     chosen = own_choices(trained_on("blobs").config())
     assert [key for key in chosen if key.startswith("train.checkpoint_every")] == []
-    changed = own_choices(trained_on("blobs", train__checkpoint_every__epochs=3, report=False).config())
-    assert changed["train.checkpoint_every.epochs"] == ("3", "1")
+    run = trained_on("blobs", train__checkpoint_every__epochs=3, report=False, data__seed=7)
+    assert own_choices(run.config())["train.checkpoint_every.epochs"] == ("3", "1")
+    assert "data.seed 7 not set" in page_of(run).sections["config"]
 
 
 def test_every_pair_and_class_is_there(trained_on: Trained) -> None:

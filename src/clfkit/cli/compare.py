@@ -38,7 +38,10 @@ def compare(
     ],
     split: Annotated[str, typer.Option(metavar="PART", help="train, valid or test.")] = "test",
     sort: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="Best first by this one, such as test.accuracy.")
+        str | None,
+        typer.Option(
+            metavar="WHAT", help="Best first by a metric (test.accuracy), or name, seconds, epochs, parameters."
+        ),
     ] = None,
     baseline: Annotated[
         str | None,
@@ -82,6 +85,8 @@ def _show(comparison: Comparison) -> None:
         table = _row_by_row(comparison, width)
     say(table)
     say()
+    if comparison.without_effect:
+        say(_told_apart(comparison) + "\n")
     for line in comparison.findings:
         say(line)
 
@@ -101,6 +106,11 @@ def _side_by_side(comparison: Comparison) -> list[list[object]]:
             rows.append([title, *blank])
             rows += [[INDENT + key, *(_short(value) for value in values)] for key, values in found]
     return rows
+
+
+def _told_apart(comparison: Comparison) -> str:
+    """One line for all options that differ and that no result depends on."""
+    return f"without effect on results they differ in {', '.join(key for key, _ in comparison.without_effect)}"
 
 
 def _metrics(comparison: Comparison, split: Part) -> list[Row]:
@@ -126,13 +136,14 @@ def _row_by_row(comparison: Comparison, width: int) -> str:
     """A row for each run: accuracy with its interval, that on other splits, seconds of training, options that fit."""
     shown = dict.fromkeys([*([comparison.order] if comparison.order else []), (comparison.split, "accuracy")])
     others = [(split, "accuracy") for split in comparison.splits if (split, "accuracy") not in shown]
-    header = ["", *(f"{split} {name}" for split, name in (*shown, *others)), "seconds"]
+    costs = dict.fromkeys([*([comparison.least] if comparison.least else []), "training, seconds"])
+    header = ["", *(f"{split} {name}" for split, name in (*shown, *others)), *(key.split(", ")[-1] for key in costs)]
     rows: list[list[object]] = [
         [
             run.name,
             *(_with_interval(run, *each) for each in shown),
             *(run.metric(*each) for each in others),
-            _short(run.costs["training, seconds"]),
+            *(_short(run.costs[key]) for key in costs),
         ]
         for run in comparison.runs
     ]
@@ -163,7 +174,7 @@ def _short(value: object) -> str:
 
 def _as_json(comparison: Comparison) -> dict[str, Any]:
     """What `--json` prints."""
-    options = comparison.options
+    options = [*comparison.options, *comparison.without_effect]
     return {
         "split": comparison.split,
         "runs": [

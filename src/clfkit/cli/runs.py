@@ -23,6 +23,7 @@ def runs(
     out: OutputRoot = Path("outputs"),
 ) -> None:
     """List the runs under outputs/, oldest first: status, best epoch, accuracy, when."""
+    from clfkit.resuming import stage
     from clfkit.run import all_runs
 
     found = all_runs(out, name)
@@ -38,7 +39,7 @@ def runs(
             done = "?"
         rows.append(
             (
-                run.path, status["status"], _epochs(status, done), status.get("best_epoch"),
+                run.path, stage(run), _epochs(status, done), status.get("best_epoch"),
                 _accuracy(run, status, "valid"), _accuracy(run, status, "test"), _when(status),
             )
         )  # fmt: skip

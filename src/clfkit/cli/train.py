@@ -126,9 +126,10 @@ def _trained(
 ) -> RunDirectory:  # fmt: skip
     """The finished run. Whatever stops it says how to continue."""
     from clfkit import experiment
+    from clfkit.progress import Quiet as Silence
     from clfkit.progress import listener
 
-    watch = listener(quiet or world.rank > 0)
+    watch = Silence() if world.rank else listener(quiet)
     run: RunDirectory | None = None
     try:
         if resume is None:

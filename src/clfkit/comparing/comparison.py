@@ -11,17 +11,22 @@ from clfkit.comparing.paired import compare_all, holm
 from clfkit.comparing.runs import ComparedRun
 from clfkit.comparing.samples import Answers, answers, unlike
 from clfkit.comparing.verdicts import Verdict
-from clfkit.config import differing_options
+from clfkit.config import FREE_OPTIONS, differing_options
 from clfkit.data.bundle import PARTS, Part
 from clfkit.errors import RunError, UsageError
 from clfkit.evaluation import RESAMPLING_SEED
 from clfkit.history import oriented
-from clfkit.wording import closest, shown, unquoted
+from clfkit.wording import closest, in_table, shown
+
+WITHOUT_EFFECT = {"plots", *FREE_OPTIONS} - {"data.root"}
+"""Options that no result depends on. Where files are may well tell which ones they are, so it is none of them here."""
 
 Row = tuple[str, tuple[object, ...]]
 """What is compared, and its value for each run; None for what is not known."""
 FEW = 4  # verdicts that are told at length
 NOT_SET = shown(None)  # as `differing_options` gives it
+ORDERS = {"seconds": "training, seconds", "epochs": "epochs", "parameters": "parameters"}
+"""What runs are sorted by beside their metrics and their `name`, and the row of costs that it is: the least first."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Comparison:
 
     against: the run that the others are measured by, None where fewer than two can be tested. chosen: it is the best of
     them, and nobody named it. unlike: why a run was not compared sample by sample, by its name. order: the split and
-    the metric that the runs are sorted by, if any.
+    the metric that the runs are sorted by, if any. least: the row of costs that they are sorted by, if any.
     """
 
     runs: tuple[ComparedRun, ...]
@@ -40,13 +45,14 @@ class Comparison:
     verdicts: tuple[Verdict, ...]
     unlike: dict[str, str]
     order: tuple[Part, str] | None = None
+    least: str | None = None
 
     @property
     def findings(self) -> list[str]:
         """The verdicts in plain words, below each of a few what it rests on; then why runs were not tested."""
         reasons = [[] if self.many else [f"  {verdict.reason}"] for verdict in self.verdicts]
         lines = [line for verdict, own in zip(self.verdicts, reasons, strict=True) for line in (verdict.sentence, *own)]
-        return [*lines, *([f"({self.correction})"] if self.verdicts else []), *self.untested]
+        return [*lines, *([f"({self.correction})"] if self.verdicts else []), *self.untested, *self.unfinished]
 
     @property
     def many(self) -> bool:
@@ -73,12 +79,31 @@ class Comparison:
         return [f"{name} {reason}" for name, reason in self.unlike.items()]
 
     @property
+    def unfinished(self) -> list[str]:
+        """Which of the runs that were evaluated had not come to their end, a line each."""
+        states = {run.name: run.progress for run in self.runs if self.split in run.evaluations}
+        return [
+            f"note: {name} is {state}; what it is worth is that of its best epoch until then"
+            for name, state in states.items()
+            if state not in ("finished", "trained")
+        ]
+
+    @property
     def options(self) -> list[Row]:
         """The options in which the runs differ; of a group that some have not set, the options in it alone."""
+        return [(key, values) for key, values in self._differing if key not in WITHOUT_EFFECT]
+
+    @property
+    def without_effect(self) -> list[Row]:
+        """Those that no result depends on: what is drawn or kept, and how samples are read."""
+        return [(key, values) for key, values in self._differing if key in WITHOUT_EFFECT]
+
+    @property
+    def _differing(self) -> list[Row]:
         found = differing_options([run.config for run in self.runs])
         unset = {key for key, values in found.items() if {None, NOT_SET} >= set(values)}
         groups = {key for key in unset if any(other.startswith(f"{key}.") for other in found)}
-        return [(key, tuple(map(_plainly, values))) for key, values in found.items() if key not in groups]
+        return [(key, tuple(map(in_table, values))) for key, values in found.items() if key not in groups]
 
     @property
     def environments(self) -> list[Row]:
@@ -96,8 +121,11 @@ class Comparison:
         )
 
     def metrics(self, split: str) -> list[tuple[str, tuple[float | None, ...]]]:
-        """Every metric that some run has, accuracy first."""
-        names = metric_names(self.runs, split)
+        """Every metric that some run has and that says something, accuracy first. top5 is always 1 of five classes."""
+        classes = max(
+            (len(run.evaluations[split]["classes"]) for run in self.runs if split in run.evaluations), default=0
+        )
+        names = [name for name in metric_names(self.runs, split) if name != "top5" or classes > 5]
         rows = [(name, tuple(run.metric(split, name) for run in self.runs)) for name in names]
         return [(name, values) for name, values in rows if set(values) != {None}]
 
@@ -116,13 +144,12 @@ def compare(
 
     Each is tested against the baseline; by default against the most accurate run, which is then itself picked by the
     result, so that p-values are corrected for all pairs and not for those shown alone. Of runs on several test sets the
-    largest group is tested. sort: `test.accuracy`, or a metric of `split`; the best come first.
+    largest group is tested. sort: `test.accuracy`, or a metric of `split`, the best first; or `name` or one of ORDERS.
     Raises UsageError for a metric that no run has, RunError for damaged predictions.
     """
-    order = _order(runs, split, sort) if sort else None
-    ordered = list(runs)
-    if order is not None:
-        ordered.sort(key=lambda run: oriented(".".join(order), run.metric(*order)), reverse=True)
+    least = ORDERS.get(sort or "")
+    order = _order(runs, split, sort) if sort and sort != "name" and not least else None
+    ordered = _sorted(runs, order, least) if sort else list(runs)
     given = [found for run in ordered if (found := answers(run, split))]
     start = next((each for each in given if each.run is baseline), None)
     if baseline is not None and start is None:
@@ -130,9 +157,9 @@ def compare(
     group, reasons = _group(given, split) if start is None else _like(start, given, split)
     reasons |= {run.name: _unevaluated(run, split) for run in ordered if all(run is not each.run for each in given)}
     if len(group) < 2:
-        return Comparison(tuple(ordered), split, None, start is None, (), reasons, order)
+        return Comparison(tuple(ordered), split, None, start is None, (), reasons, order, least)
     against, verdicts = _verdicts(group, start)
-    return Comparison(tuple(ordered), split, against, start is None, verdicts, reasons, order)
+    return Comparison(tuple(ordered), split, against, start is None, verdicts, reasons, order, least)
 
 
 def metric_names(runs: Sequence[ComparedRun], split: str) -> list[str]:
@@ -141,12 +168,24 @@ def metric_names(runs: Sequence[ComparedRun], split: str) -> list[str]:
     return sorted(names, key=lambda name: (name != "accuracy", name))
 
 
+def _sorted(runs: Sequence[ComparedRun], order: tuple[Part, str] | None, least: str | None) -> list[ComparedRun]:
+    """By a metric, the best first, or by a row of costs, or by name; runs that lack it come last."""
+
+    def cost(run: ComparedRun) -> tuple[bool, float]:
+        value = run.costs[least or ""]
+        return (False, value) if isinstance(value, (int, float)) else (True, 0.0)
+
+    if order is not None:
+        return sorted(runs, key=lambda run: oriented(".".join(order), run.metric(*order)), reverse=True)
+    return sorted(runs, key=cost) if least else sorted(runs, key=lambda run: run.name)
+
+
 def _order(runs: Sequence[ComparedRun], split: Part, sort: str) -> tuple[Part, str]:
     """The split and the metric that `test.accuracy` or `accuracy` means. Raises UsageError."""
     known = {f"{part}.{name}": (part, name) for part in PARTS for name in metric_names(runs, part)}
     wanted = sort if "." in sort else f"{split}.{sort}"
     if wanted not in known:
-        near = closest(wanted, known)
+        near = closest(sort, ["name", *ORDERS]) or closest(wanted, known)
         hint = f"did you mean {near}?" if near else f"they have {', '.join(known) or 'none, for none was evaluated'}"
         raise UsageError(f"--sort {sort}: not a metric of these runs; {hint}")
     return known[wanted]
@@ -213,8 +252,3 @@ def _flat(environment: dict[str, object]) -> dict[str, str]:
     groups = [group for group in (libraries, decisions) if isinstance(group, dict)]
     merged = {key: value for group in (single, *groups) for key, value in group.items()}
     return {key: str(value) for key, value in merged.items() if value is not None}
-
-
-def _plainly(value: str | None) -> str | None:
-    """An option without its quotes, and in words where it is not set."""
-    return "not set" if value == NOT_SET else unquoted(value)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from clfkit.bootstrap import Interval
@@ -16,7 +15,9 @@ from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import PARTS
 from clfkit.errors import UsageError
 from clfkit.history import EpochRecord
-from clfkit.run import RunDirectory, all_runs, latest_run
+from clfkit.resuming import stage
+from clfkit.run import RunDirectory, all_runs, run_called
+from clfkit.timing import Pace, training_seconds
 
 WILD = re.compile(r"[*?\[]")
 
@@ -73,23 +74,23 @@ class ComparedRun:
     @property
     def progress(self) -> str:
         """`finished`, or how far it is: `running, epoch 3 of 10`."""
-        status, epochs = str(self.status.get("status")), self.status.get("epochs")
-        return status if status == "finished" or epochs is None else f"{status}, epoch {len(self.records)} of {epochs}"
+        now, epochs = stage(self.directory), self.status.get("epochs")
+        whole = epochs is None or now not in ("running", "interrupted", "crashed", "failed")
+        return now if whole else f"{now}, epoch {len(self.records)} of {epochs}"
 
     @property
     def costs(self) -> dict[str, float | int | str | None]:
-        """Time and throughput; seconds of epochs include their validation."""
-        seconds = [record.seconds for record in self.records]
-        epochs, spent = len(seconds), sum(seconds)
-        samples = self.provenance[1] if self.provenance else 0
+        """Time of all sessions, and throughput."""
         timing = self.status.get("timing", {})
+        pace = Pace.of(self.records, self.provenance[1] if self.provenance else 0)
         return {
             "status": self.progress,
-            "epochs": epochs or None,
+            "parameters": self.status.get("parameters"),
+            "epochs": len(self.records) or None,
             "best epoch": self.status.get("best_epoch"),
-            "training, seconds": spent if epochs else None,
-            "an epoch, seconds": median(seconds) if epochs else None,
-            "train samples a second": round(samples * epochs / spent) if samples and spent else None,
+            "training, seconds": training_seconds(timing, self.records) or None,
+            "an epoch, seconds": pace and pace.epoch,
+            "train samples a second": (pace and round(pace.samples)) or None,
             "evaluation, seconds": timing.get("evaluation"),
         }
 
@@ -107,7 +108,7 @@ def find_runs(sources: Sequence[str], root: Path, baseline: str | None = None) -
     """The runs meant by what was typed, each once.
 
     A source is a run directory, a folder of runs (such as `outputs/blobs`), a pattern that matches some of these, or
-    `latest` (under root). baseline: the short name of one of them, or a source of one run, which is compared too.
+    `latest` or a run id (under root). baseline: the short name of one of them, or a source of one run.
     Raises UsageError for a source that is none, and where fewer than two runs are left; RunError.
     """
     notes = []
@@ -135,8 +136,8 @@ def find_runs(sources: Sequence[str], root: Path, baseline: str | None = None) -
 
 def _meant(source: str, root: Path) -> Iterator[RunDirectory]:
     """Raises UsageError."""
-    if source == "latest":
-        yield latest_run(root)
+    if (called := run_called(source, root)) is not None:
+        yield called
         return
     path = Path(source).expanduser()
     if path.exists() or not WILD.search(source):

@@ -19,8 +19,8 @@ from clfkit.report.choices import own_choices
 from clfkit.report.material import Material
 from clfkit.report.pictures import pictures_of
 from clfkit.report.planes import boundary
-from clfkit.timing import SHOWN
-from clfkit.wording import unquoted
+from clfkit.timing import SHOWN, Pace, training_seconds
+from clfkit.wording import in_table
 
 GRID = 40
 """Train images that are shown, of as many classes as possible."""
@@ -99,7 +99,7 @@ def metrics(material: Material) -> list[tuple[str, list[Value]]]:
 def config(material: Material) -> dict[str, Any]:
     """What was chosen, and the whole file."""
     chosen = [
-        (key, unquoted(value), unquoted(default)) for key, (value, default) in own_choices(material.config).items()
+        (key, in_table(value), in_table(default)) for key, (value, default) in own_choices(material.config).items()
     ]
     return {"chosen": chosen, "text": as_yaml(material.config.plain()).splitlines()}
 
@@ -213,22 +213,22 @@ def regions(material: Material) -> dict[str, Any] | Missing | None:
 
 
 def timing(material: Material) -> dict[str, Any] | Missing:
-    """Where the seconds went, and how many samples a second were trained."""
-    seconds = {shown: float(material.status.get("timing", {}).get(name, 0)) for name, shown in SHOWN.items()}
+    """Where the seconds of all sessions went, and how many samples a second were trained."""
+    records, measured = material.records, material.status.get("timing", {})
+    measured = {**measured, "training": training_seconds(measured, records)}
+    seconds = {shown: float(measured.get(name, 0)) for name, shown in SHOWN.items()}
     total = sum(seconds.values())
-    records = material.records
-    if not total and not records:
+    if not total:
         return Missing("nothing was measured yet")
-    spent = sum(record.seconds for record in records)
-    trained = sum(material.train_counts) * len(records)
+    pace = Pace.of(records, sum(material.train_counts))
     lasting = {("seconds", "second"): [record.seconds for record in records]}
     several = len(records) > 1
     chart = charts.over_epochs("Seconds of an epoch", [r.epoch for r in records], lasting, "small") if several else None
     return {
         "total": _lasting(total),
         "parts": [(name, _lasting(each), each / total) for name, each in seconds.items() if each],
-        "rate": f"{trained / spent:,.0f}" if trained and spent else "",
-        "epoch": _lasting(spent / len(records)) if records else "",
+        "rate": f"{pace.samples:,.0f}" if pace and pace.samples else "",
+        "epoch": _lasting(pace.epoch) if pace else "",
         "chart": chart,
     }
 

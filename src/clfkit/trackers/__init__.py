@@ -6,7 +6,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -81,19 +81,22 @@ class Tracking:
         return cls(say, [_Thread(each.name, trackers.build(each, run)) for each in chosen])
 
     @contextmanager
-    def following(self, records: Sequence[EpochRecord]) -> Iterator[None]:
-        """While it lasts, the trackers follow a run that has `records` behind it. At its end all is told."""
+    def following(
+        self, records: Sequence[EpochRecord], waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> Iterator[None]:
+        """While it lasts, the trackers follow a run that has `records` behind it. At its end all is told.
+
+        waiting: entered where trackers are waited for at the end.
+        """
         self.told = len(records)
         self._tell("start", tuple(records))
         try:
             yield
         finally:
             self._tell("finish")
-            for thread in self.threads:
-                if not thread.rests(SECONDS_BEFORE_A_WORD):
-                    self.say(f"waiting for {thread.name}")
-                thread.rests(None)
-                thread.end()
+            if self.threads:
+                with waiting():
+                    self._wait()
             self._say_what_failed()
 
     def settled(self, records: Sequence[EpochRecord]) -> None:
@@ -101,6 +104,13 @@ class Tracking:
         if len(records) > self.told:
             self._tell("epochs", tuple(records[self.told :]))
             self.told = len(records)
+
+    def _wait(self) -> None:
+        for thread in self.threads:
+            if not thread.rests(SECONDS_BEFORE_A_WORD):
+                self.say(f"waiting for {thread.name}")
+            thread.rests(None)
+            thread.end()
 
     def _tell(self, what: str, *arguments: Any) -> None:
         self._say_what_failed()
