@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BAR_FORMAT = "{desc}  {percentage:3.0f}% |{bar:16}| {rate_fmt}, {remaining} left{postfix}"
 WORK_FORMAT = "{desc}  {percentage:3.0f}% |{bar:16}| {n:,} of {total:,}, {rate_fmt}, {remaining} left"
+WIDTH = 80  # columns of a terminal; where an epoch's line has more, its gaps are closed
 SECONDS_BETWEEN_LINES = 0.5
 SECONDS_BETWEEN_REPORTS = 5.0
 
@@ -25,11 +26,11 @@ class Quiet:
     def say(self, message: str) -> None:
         """Nothing."""
 
-    def on_work(self, what: str, done: int, total: int) -> None:
     def warn(self, message: str) -> None:
         """What failed is said as everything is."""
         self.say(message)
 
+    def on_work(self, what: str, done: int, total: int) -> None:
         """Nothing."""
 
     def on_work_end(self) -> None:
@@ -51,7 +52,6 @@ class Quiet:
         """Nothing."""
 
 
-class Lines(Quiet):
 class Failures(Quiet):
     """Says what failed, a plain line each."""
 
@@ -63,6 +63,7 @@ class Failures(Quiet):
         print(printable(message, None), file=self.stream, flush=True)
 
 
+class Lines(Quiet):
     """One plain line an epoch, or every `log_every` epochs."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -102,11 +103,10 @@ class Failures(Quiet):
         if record.epoch % self.log_every and record.epoch != self.epochs:
             return
         width = len(str(self.epochs))
-        self.say(
-            f"epoch {record.epoch:>{width}}/{self.epochs}  {summary(record)}  lr {record.lr:.3g}"
-            + (f"  {self.seconds:.1f} s" if self.seconds >= 0.05 else "")
-            + ("  best" if best else "")
-        )
+        parts = [f"epoch {record.epoch:>{width}}/{self.epochs}", *summary(record), f"lr {record.lr:.3g}"]
+        parts += [f"{self.seconds:.1f} s"] * (self.seconds >= 0.05) + ["best"] * best
+        line = "  ".join(parts)
+        self.say(line if len(line) <= WIDTH else " ".join(parts))
         self.seconds = 0.0
 
     def on_signal(self, number: int) -> None:
@@ -176,14 +176,14 @@ class Bar(Lines):
             self._bar = None
 
 
-def summary(record: EpochRecord) -> str:
-    """Loss and accuracy of train and valid in a few words."""
-    text = f"train loss {_loss(record.train_loss)} acc {record.train_accuracy:.2%}"
+def summary(record: EpochRecord) -> list[str]:
+    """Loss and accuracy of train and of valid, then whatever else was watched: short, for a line of a terminal."""
+    parts = [f"train {_loss(record.train_loss)} {record.train_accuracy:.2%}"]
     if record.valid_loss is not None and record.valid_accuracy is not None:
-        text += f"  valid loss {_loss(record.valid_loss)} acc {record.valid_accuracy:.2%}"
+        parts.append(f"valid {_loss(record.valid_loss)} {record.valid_accuracy:.2%}")
     for name, value in record.others.items():
-        text += f" {name.partition('.')[2]} {'–' if value is None else f'{value:.4f}'}"
-    return text
+        parts.append(f"{name.partition('.')[2]} {'–' if value is None else f'{value:.4f}'}")
+    return parts
 
 
 def _loss(value: float) -> str:
