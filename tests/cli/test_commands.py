@@ -219,6 +219,7 @@ def test_eval_on_other_data_matches_classes_by_name(cli, trained: Path, tmp_path
         (("eval", "--checkpoint", "{run}", "--data", "nowhere"), 2, "no such file"),
         (("eval", "--checkpoint", "{run}", "--set", "model=logistic"), 2, "cannot be changed"),
         (("eval", "--checkpoint", "{run}", "--split", "tset"), 2, "tset"),
+        (("eval", "{run}", "--data", "x.csv", "--split", "test"), 2, "--data x.csv has no parts, all of it is scored"),
         (("predict", "nowhere.csv", "--checkpoint", "{run}"), 2, "no such file"),
         (("plot", "curvs", "--checkpoint", "{run}"), 2, "did you mean 'curves'"),
         (("plot", "samples", "--checkpoint", "{run}"), 1, "needs image data"),

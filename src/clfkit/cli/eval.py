@@ -31,7 +31,9 @@ def evaluate(
         str | None, typer.Argument(metavar="[RUN]", help="The same as --checkpoint RUN.", show_default=False)
     ] = None,
     checkpoint: Annotated[str | None, CHECKPOINT] = None,
-    split: Annotated[str, typer.Option(metavar="PART", help="train, valid or test.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(metavar="PART", help="train, valid or test.", show_default="test")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +59,9 @@ def evaluate(
         raise UsageError(
             "which run? clfkit eval RUN, or --checkpoint RUN: a run directory or id, a checkpoint folder or `latest`"
         )
-    part, clock = _part(split), Stopwatch()
+    if split and data and not _is_experiment(data):
+        raise UsageError(f"--split {split}: --data {data} has no parts, all of it is scored; leave out --split")
+    part, clock = _part(split or "test"), Stopwatch()
     classifier = load(source, out)
     with heard_by(listener(quiet or as_json)):
         if data is None:
@@ -79,6 +83,10 @@ def evaluate(
             complain(f"note: averaged over {tta} views of each sample; not kept as the run's own result")
     elif data is None:
         _publish(classifier, evaluation)
+
+
+def _is_experiment(data: Path) -> bool:
+    return data.suffix in (".yaml", ".yml")
 
 
 def _part(name: str) -> Part:
@@ -133,7 +141,7 @@ def _other_data(
     """Score other samples; with a YAML file, `--set` changes that experiment's options."""
     from clfkit.data.files import read_labelled
 
-    if data.suffix in (".yaml", ".yml"):
+    if _is_experiment(data):
         part = classifier.on_data_of(data, overrides).bundle.part(split)
         return _evaluate(classifier, part, split, clock, tta)
     if not data.exists():
