@@ -354,4 +354,16 @@ def test_names_cannot_steer_the_terminal(cli, tmp_path: Path) -> None:
     assert cli("train", config, "--out", tmp_path / "out", "--run-id", "a", "--quiet").code == 0
     done = cli("eval", "--checkpoint", tmp_path / "out/evil/a")
     assert "\x1b" not in done.out
+def test_validate_notes_a_root_that_is_not_here(cli, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "photos.yaml"
+    file.write_text("name: photos\ndata: {name: image_folder, root: photos}\nmodel: cnn\n")
+    done = cli("validate", file)
+    assert (done.code, done.err) == (0, f"note: {file}: data.root: {tmp_path / 'photos'} is not on this machine\n")
+    (tmp_path / "photos").mkdir()
+    assert cli("validate", file).err == ""
+    file.write_text("name: digits\ndata: {name: mnist, root: nowhere}\nmodel: cnn\n")
+    assert cli("validate", file).err == ""  # which is downloaded
+
+
     assert "\\x1b[31mevil" in done.out

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clfkit.cli.arguments import Overrides, Plugins
-from clfkit.cli.terminal import say
+from clfkit.cli.terminal import complain, say
 from clfkit.errors import ConfigError, Fault, UsageError
 
 
@@ -17,8 +17,12 @@ def validate(
     overrides: Overrides = [],
     plugin: Plugins = [],
 ) -> None:
-    """Check config files: every fault of every file, one line each. Exit code 2 if there is one."""
+    """Check config files: every fault of every file, one line each. Exit code 2 if there is one.
+
+    A data.root that is not on this machine is noted: it may well be on another.
+    """
     from clfkit.config import load_config
+    from clfkit.data.roots import absent
 
     faults: list[Fault] = []
     for path in configs:
@@ -30,5 +34,7 @@ def validate(
             faults.append(Fault("", "", str(error)))
         else:
             say(f"{path}: ok ({config.model.name} on {config.data.name}, {config.train.epochs} epochs)")
+            if (root := absent(config.data.options)) is not None:
+                complain(f"note: {path}: data.root: {root} is not on this machine")
     if faults:
         raise ConfigError(faults)

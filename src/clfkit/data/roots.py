@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clfkit.components import DataOptions
 from clfkit.errors import DataError
 
 
 def expanded(root: str) -> str:
     """`~` and `~/…` with the user's home folder, as a shell has it; anything else as it is."""
     return str(Path(root).expanduser()) if root == "~" or root.startswith("~/") else root
+
+
+def absent(options: DataOptions) -> Path | None:
+    """The root of these options if nothing is there, nor will be once it was downloaded."""
+    root = getattr(options, "root", None)
+    if not isinstance(root, str) or getattr(options, "download", False) or (path := Path(expanded(root))).exists():
+        return None
+    return path.absolute()
 
 
 def missing(what: str, root: str) -> DataError:
