@@ -129,16 +129,33 @@ def _component_lines(registry: Registry[Any], name: str) -> Iterator[str]:
     yield from _option_lines(entry.options)
 
 
-def _option_lines(model: type[Options]) -> Iterator[str]:
-    """A line of YAML for each option, indented by two; nested groups by four under their name."""
+def _option_lines(model: type[Options], defaults: Options | None = None, indent: str = "  ") -> Iterator[str]:
+    """A line of YAML for each option; nested groups, and components with their options, further in under their name."""
     group = ""
-    for option in option_texts(model):
+    for option in option_texts(model, defaults):
         outer, _, inner = option.name.rpartition(".")
         if outer and outer != group:
-            yield f"  {outer}:"
+            yield f"{indent}{outer}:"
         group = outer
-        line = OptionText(inner, option.accepts, option.default, option.description)
-        yield _yaml_line(line, "    " if outer else "  ")
+        part = None if outer else _default_component(model, option.name)
+        if part is None:
+            line = OptionText(inner, option.accepts, option.default, option.description)
+            yield _yaml_line(line, f"{indent}  " if outer else indent)
+        else:
+            yield f"{indent}{option.name}:  # {option.description}"
+            yield f"{indent}  name: {part.name}"
+            yield from _option_lines(type(part.options), part.options, f"{indent}  ")
+
+
+def _default_component(model: type[Options], option: str) -> Component[Any] | None:
+    """The component that an option is by default, if it is one that has options."""
+    field = model.model_fields[option]
+    default = field.get_default(call_default_factory=True)
+    registries = _registries(field.metadata)
+    if field.is_required() or default is None or isinstance(default, tuple) or not registries:
+        return None
+    component: Component[Any] = registries[0].parse(default)
+    return component if type(component.options).model_fields else None
 
 
 def _yaml_line(option: OptionText, indent: str) -> str:

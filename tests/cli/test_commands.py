@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from clfkit import evaluation
 from clfkit.components import ALL
+from clfkit.config import load_config
 from clfkit.run import RunDirectory
 
 COMMANDS = (
@@ -217,9 +219,9 @@ def test_eval_on_other_data_matches_classes_by_name(cli, trained: Path, tmp_path
         (("eval", "--checkpoint", "."), 1, "neither a run directory nor a checkpoint"),
         (("eval", "--checkpoint", "latest", "--out", "."), 1, "no runs under"),
         (("eval", "--checkpoint", "{run}", "--data", "nowhere"), 2, "no such file"),
+        (("eval", "{run}", "--data", "x.csv", "--split", "test"), 2, "--data x.csv has no parts, all of it is scored"),
         (("eval", "--checkpoint", "{run}", "--set", "model=logistic"), 2, "cannot be changed"),
         (("eval", "--checkpoint", "{run}", "--split", "tset"), 2, "tset"),
-        (("eval", "{run}", "--data", "x.csv", "--split", "test"), 2, "--data x.csv has no parts, all of it is scored"),
         (("predict", "nowhere.csv", "--checkpoint", "{run}"), 2, "no such file"),
         (("plot", "curvs", "--checkpoint", "{run}"), 2, "did you mean 'curves'"),
         (("plot", "samples", "--checkpoint", "{run}"), 1, "needs image data"),
@@ -306,6 +308,15 @@ def test_init_writes_a_config_that_validates(cli, tmp_path: Path, monkeypatch, d
     assert "exists already" in again.err
 
 
+def test_a_starter_has_the_options_of_components_in_components(cli, tmp_path: Path) -> None:
+    file = tmp_path / "digits.yaml"
+    assert cli("init", "--dataset", "digits", "--model", "custom_head", "--out", file).code == 0
+    values = yaml.safe_load(file.read_text())
+    assert values["train"]["optimizer"] == load_config(file).plain()["train"]["optimizer"]
+    assert values["train"]["optimizer"].keys() >= {"name", "lr", "weight_decay"}
+    assert load_config(file).plain() == load_config(file, ["train={}"]).plain()
+
+
 def test_a_starter_names_the_file_that_it_stands_in(cli, tmp_path: Path) -> None:
     file = tmp_path / "my first.yaml"
     assert cli("init", "--dataset", "blobs", "--out", file).code == 0
@@ -343,17 +354,6 @@ def test_validate_goes_through_all_files(cli, blobs: Path, tmp_path: Path) -> No
     assert f"{bad}: data: missing" in done.err
 
 
-def test_names_cannot_steer_the_terminal(cli, tmp_path: Path) -> None:
-    table = tmp_path / "evil.csv"
-    rows = "".join(f"{i},{i % 3},{name}\n" for i, name in enumerate(["good", "\x1b[31mevil"] * 20))
-    table.write_text("a,b,label\n" + rows)
-    config = tmp_path / "evil.yaml"
-    config.write_text(
-        f"name: evil\ndata: {{name: table, root: {table}}}\nmodel: logistic\ntrain: {{epochs: 1}}\nplots: []\n"
-    )
-    assert cli("train", config, "--out", tmp_path / "out", "--run-id", "a", "--quiet").code == 0
-    done = cli("eval", "--checkpoint", tmp_path / "out/evil/a")
-    assert "\x1b" not in done.out
 def test_validate_notes_a_root_that_is_not_here(cli, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "photos.yaml"
@@ -366,4 +366,15 @@ def test_validate_notes_a_root_that_is_not_here(cli, tmp_path: Path, monkeypatch
     assert cli("validate", file).err == ""  # which is downloaded
 
 
+def test_names_cannot_steer_the_terminal(cli, tmp_path: Path) -> None:
+    table = tmp_path / "evil.csv"
+    rows = "".join(f"{i},{i % 3},{name}\n" for i, name in enumerate(["good", "\x1b[31mevil"] * 20))
+    table.write_text("a,b,label\n" + rows)
+    config = tmp_path / "evil.yaml"
+    config.write_text(
+        f"name: evil\ndata: {{name: table, root: {table}}}\nmodel: logistic\ntrain: {{epochs: 1}}\nplots: []\n"
+    )
+    assert cli("train", config, "--out", tmp_path / "out", "--run-id", "a", "--quiet").code == 0
+    done = cli("eval", "--checkpoint", tmp_path / "out/evil/a")
+    assert "\x1b" not in done.out
     assert "\\x1b[31mevil" in done.out
