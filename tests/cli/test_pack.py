@@ -61,8 +61,10 @@ def test_shards_hold_the_same_parts_classes_labels_and_pixels(cli, photos: Path,
     done = cli("pack", photos, "--out", tmp_path / "new/shards")
     assert done.code == 0, done.err
     assert "37 images of 3 classes in 3 shards" in done.err
+    assert "drawn anew" not in done.err  # parts were given
     (tmp_path / "shards.yaml").write_text(done.out)
     old, new = load_config(photos), load_config(tmp_path / "shards.yaml")
+    assert new.name == "photos-shards"
     assert (new.data.name, new.model, new.train, new.seed) == ("webdataset", old.model, old.train, old.seed)
     folder, shards = bundle_of(old), bundle_of(new)
     assert shards.spec.model_copy(update={"mean": (), "std": ()}) == folder.spec.model_copy(
@@ -139,6 +141,7 @@ def test_shards_keep_to_their_size(cli, tmp_path: Path) -> None:
     config = write_config(tmp_path, tmp_path / "photos")
     done = cli("pack", config, "--shard-size", "1")
     assert done.code == 0
+    assert "note: valid and test will be drawn anew from the shards: other samples than those of runs" in done.err
     shards = sorted((tmp_path / "photos-shards").glob("*.tar"))
     assert [shard.name for shard in shards] == [f"images-{number:06}.tar" for number in range(4)]
     assert all(shard.stat().st_size < 1_000_000 + 10_240 for shard in shards)  # tarfile fills its last record
@@ -185,11 +188,11 @@ def test_training_on_streamed_shards_resumes_exactly(cli, photos: Path, tmp_path
 
     def weights(run: str, *steps: int) -> bytes:
         for number, last in enumerate(steps):
-            more = ("--resume", tmp_path / "outputs/photos" / run) if number else ("--run-id", run)
+            more = ("--resume", tmp_path / "outputs/photos-shards" / run) if number else ("--run-id", run)
             sized = ("--set", f"train.max_steps={last}", "--set", "train.batch_size=4", "--set", "train.epochs=2")
             done = cli("train", config, "--out", tmp_path / "outputs", "--quiet", *sized, *more)
             assert done.code == 0, done.err
-        return (tmp_path / "outputs/photos" / run / "checkpoints/last/model.safetensors").read_bytes()
+        return (tmp_path / "outputs/photos-shards" / run / "checkpoints/last/model.safetensors").read_bytes()
 
     assert weights("cut", 3, 8) == weights("whole", 8)
 

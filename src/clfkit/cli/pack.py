@@ -14,6 +14,10 @@ from clfkit.errors import UsageError
 if TYPE_CHECKING:
     from clfkit.config import ExperimentConfig
 
+SHARDS = "-shards"
+"""What is added to the name of a folder and of an experiment."""
+LONGEST_NAME = 100
+
 
 def pack(
     config: ConfigFile,
@@ -50,12 +54,16 @@ def pack(
     if not quiet:
         shards = "1 shard" if len(names) == 1 else f"{len(names):,} shards"
         complain(f"{len(found.names):,} images of {len(found.classes):,} classes in {shards}: {target}")
+        drawn = [part for part in ("valid", "test") if part not in found.given]
+        if drawn:
+            what = " and ".join(drawn)
+            complain(f"note: {what} will be drawn anew from the shards: other samples than those of runs on {root}")
     say(as_yaml(_on_shards(loaded, target)).rstrip())
 
 
 def _beside(root: Path) -> Path:
     named = root if root.name not in ("", "..") else root.resolve()
-    return named.with_name(f"{named.name}-shards")
+    return named.with_name(f"{named.name}{SHARDS}")
 
 
 def _on_shards(config: ExperimentConfig, target: Path) -> dict[str, object]:
@@ -65,4 +73,5 @@ def _on_shards(config: ExperimentConfig, target: Path) -> dict[str, object]:
     values = config.plain()
     known = datasets.entry("webdataset").options.model_fields
     kept = {key: value for key, value in values["data"].items() if key in known}
-    return {**values, "data": {"name": "webdataset", **kept, "root": str(target)}}
+    name = f"{config.name[: LONGEST_NAME - len(SHARDS)]}{SHARDS}"  # its runs stand apart, since they have other splits
+    return {**values, "name": name, "data": {"name": "webdataset", **kept, "root": str(target)}}
