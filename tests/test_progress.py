@@ -92,6 +92,7 @@ def test_lines_of_epochs_fit_eighty_columns(epochs: int, line: str) -> None:
     lines.on_start(TrainState(), epochs, epochs, 1)
     changes = {"valid_loss": 0.43214, "valid_accuracy": 0.975, "seconds": 12.34}
     changes |= {"lr": 0.000123} if epochs == 100 else {}
-    lines.on_epoch_end(record(epochs).model_copy(update=changes), best=True)
-    assert stream.getvalue() == line + "\n"
+    for best in (False, True):
+        lines.on_epoch_end(record(epochs).model_copy(update=changes), best=best)
+    assert stream.getvalue().splitlines() == [line.removesuffix("best").rstrip(), line]  # one below the other
     assert len(line) <= 80

@@ -104,9 +104,9 @@ class Lines(Quiet):
             return
         width = len(str(self.epochs))
         parts = [f"epoch {record.epoch:>{width}}/{self.epochs}", *summary(record), f"lr {record.lr:.3g}"]
-        parts += [f"{self.seconds:.1f} s"] * (self.seconds >= 0.05) + ["best"] * best
-        line = "  ".join(parts)
-        self.say(line if len(line) <= WIDTH else " ".join(parts))
+        parts += [f"{self.seconds:.1f} s"] * (self.seconds >= 0.05)
+        gap = "  " if len("  ".join([*parts, "best"])) <= WIDTH else " "  # the best line stands below others
+        self.say(gap.join([*parts, *(["best"] * best)]))
         self.seconds = 0.0
 
     def on_signal(self, number: int) -> None:
