@@ -74,7 +74,7 @@ class RunDirectory:
     def open(cls, path: Path) -> RunDirectory:
         """An existing run. Raises RunError if the folder is not one."""
         if not (path / "config.yaml").is_file():
-            raise RunError(f"{path} is not a run directory (it has no config.yaml)")
+            raise RunError(f"{path} is not a run directory (no config.yaml); `clfkit runs` lists those that are")
         return cls(path)
 
     def config(self) -> ExperimentConfig:

@@ -15,6 +15,9 @@ def test_a_report_is_written_where_one_says(cli, rivals: Path, tmp_path: Path) -
 def test_a_run_id_is_enough(cli, rivals: Path, tmp_path: Path) -> None:
     done = cli("report", "two", "--runs", rivals.parent, "--out", tmp_path / "page.html")
     assert (done.code, done.err) == (0, "")
+    missing = cli("report", "three", "--runs", rivals.parent)
+    told = "three is not a run directory (no config.yaml); `clfkit runs` lists those that are"
+    assert (missing.code, missing.err) == (1, f"clfkit: {told}\n")
     compared = cli("compare", "one", "two", "--runs", rivals.parent)
     assert (compared.code, compared.err) == (0, "")
 
