@@ -6,8 +6,9 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports torch; subprocesses inherit it
 
+import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from chromium import CHROMIUM, DRIVER, Chromium
+from clfkit.__main__ import main
 from clfkit.config import ExperimentConfig, load_config
 from clfkit.experiment import Listener, run_experiment
 from clfkit.progress import Quiet
@@ -92,6 +94,36 @@ def laboratories() -> type[Laboratory]:
 def laboratory(tmp_path: Path) -> Laboratory:
     """A laboratory in a fresh folder."""
     return Laboratory(tmp_path)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs `clfkit ARGUMENTS` as its entry point does."""
+
+    def run(*arguments: object) -> Done:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["clfkit", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from clfkit.data.bundle import Split
 from clfkit.engines.base import Arrays, StepResult, Totals
 from clfkit.errors import Interrupted, TrainingError
 from clfkit.history import EpochRecord, TrainState
+from clfkit.remembering import Snapshot
 from clfkit.schedules import Progress
 from clfkit.train_options import CheckpointEvery, EarlyStopping, TrainOptions
-from clfkit.trainer import Snapshot, Trainer
+from clfkit.trainer import Trainer
 from clfkit.world import World
 
 
@@ -48,7 +49,8 @@ class FakeEngine:
 
     def read(self, results: Sequence[StepResult]) -> Totals:
         self.reads += 1
-        return Totals(*(np.array([result[at] for result in results], np.float64) for at in range(4)))  # type: ignore[arg-type]
+        columns = ("loss", "weight", "correct", "count", "skipped")
+        return Totals.of({name: np.array([result[at] for result in results]) for at, name in enumerate(columns)})
 
     def score(self, split: Split) -> Totals:
         loss = self.valid_losses[min(self.scored, len(self.valid_losses) - 1)]
@@ -74,6 +76,7 @@ class Notes:
     epochs: list[tuple[int, bool]] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     kept: list[tuple[int, int]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
     at_step: Callable[[int], None] = lambda step: None
     at_flush: Callable[[], object] = lambda: None
 
@@ -85,6 +88,9 @@ class Notes:
 
     def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
         self.kept.append((state.step, len(records)))
+
+    def decide(self, decisions: Mapping[str, Any]) -> None:
+        self.decisions.append(dict(decisions))
 
     def flush(self) -> None:
         self.at_flush()

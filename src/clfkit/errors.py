@@ -10,7 +10,7 @@
     ├── ModelError               the network cannot be built for this data
     ├── CheckpointError          a checkpoint is damaged, foreign or absent
     ├── RunError                 a run directory exists, is locked or cannot be written
-    ├── TrainingError            the loss left the finite numbers
+    ├── TrainingError            loss or gradient left the finite numbers, or memory ran out
     ├── WorkerLost               another process that trains the same model has ended
     └── Interrupted              a signal stopped the run; its checkpoint is kept             exit 130, 143
 
@@ -19,7 +19,7 @@ Everything else that escapes is a bug and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -98,7 +98,14 @@ class RunError(ClfkitError):
 
 
 class TrainingError(ClfkitError):
-    """Training cannot go on: the loss is not a finite number any more."""
+    """Training cannot go on: loss or gradient are not finite any more, or memory has run out.
+
+    samples: ids of the batch that it happened with, where it was one.
+    """
+
+    def __init__(self, message: str, samples: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.samples = tuple(samples)
 
 
 class WorkerLost(ClfkitError):

@@ -28,6 +28,7 @@ from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.memory import RunMemory
 from clfkit.preparation import memory_errors, read_data, refuse_several
+from clfkit.remembering import Observer
 from clfkit.report.page import write_report
 from clfkit.reporting import Audience, heard_by
 from clfkit.resuming import how_far, other_samples, refuse_changes, refuse_joined, same_batches, same_moments, stretched
@@ -35,7 +36,7 @@ from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trackers import Tracking
 from clfkit.train_options import TrainOptions
-from clfkit.trainer import Observer, Trainer
+from clfkit.trainer import Trainer
 from clfkit.world import World
 
 
@@ -190,7 +191,8 @@ class _Session:
     def complete(self) -> None:
         """Train, evaluate, draw, while trackers follow."""
         size = self.engine.parameters
-        self.run.set_status("running", epochs=self.trainer.epochs, parameters=size, reason=None, trained=None)
+        cleared = dict.fromkeys(("reason", "trained", "samples"))
+        self.run.set_status("running", epochs=self.trainer.epochs, parameters=size, **cleared)
         with self.tracking.following(self.trainer.records, self._waiting):
             self._complete()
 
@@ -216,8 +218,9 @@ class _Session:
             self.run.set_status("interrupted", timing=self.clock.rounded())
             raise
         except ClfkitError as error:
+            samples = getattr(error, "samples", None) or None
             with suppress(RunError):  # a full disk must not hide what went wrong first
-                self.run.set_status("failed", reason=str(error), timing=self.clock.rounded())
+                self.run.set_status("failed", reason=str(error), samples=samples, timing=self.clock.rounded())
             raise
         self.run.set_status("finished", timing=self.clock.rounded())
         if not self.world.rank:
@@ -233,7 +236,8 @@ class _Session:
         trainer = self.trainer
         self.listener.on_start(trainer.state, trainer.steps, trainer.epochs, self.config.train.log_every)
         try:
-            state = trainer.fit(self.listener.on_signal)
+            with heard_by(self.listener):
+                state = trainer.fit(self.listener.on_signal)
         finally:
             self.listener.on_stop()
         if state.stopped_early:

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle
 from clfkit.engines.base import Arrays, Totals
 from clfkit.history import EpochRecord, TrainState
+from clfkit.remembering import Snapshot
 from clfkit.run import RunDirectory
-from clfkit.trainer import Snapshot
 
 SECONDS_BETWEEN_WRITES = 0.2
 """How long the history of a run may lag behind; a checkpoint always brings it up to date."""
@@ -27,7 +27,7 @@ of epochs of a tiny network."""
 
 @dataclass
 class RunMemory:
-    """Remembers what a trainer does in a run directory. See `clfkit.trainer.Memory`."""
+    """Remembers what a trainer does in a run directory. See `clfkit.remembering.Memory`."""
 
     phases: ClassVar[Mapping[str, str]] = {"history": "_write_history", "checkpoint": "_write_checkpoints"}
     """What a profile tells apart, and the methods that do it."""
@@ -76,6 +76,14 @@ class RunMemory:
         folder.write(ended.epoch, self.checkpoint(_at_end_of(ended, state), tuple(records), model()))
         for path in [*folder.by_epoch().values()][: -options.last]:
             folder.discard(path)
+
+    def decide(self, decisions: Mapping[str, Any]) -> None:
+        """Put the engine's decisions into environment.json, in the place of those of the last start."""
+        written = self.run.environment()
+        if written is not None:
+            session = [written, *written.get("resumed", [])][-1]
+            session["decisions"] = dict(decisions)
+            self.run.write_environment(written)
 
     def flush(self) -> None:
         """Write what is not written yet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ from clfkit.engines.base import Arrays, Footprint, Totals
 from clfkit.history import EpochRecord, TrainState
 from clfkit.preparation import Parts, memory_errors, read_data
 from clfkit.profiling import Clocks
-from clfkit.trainer import Snapshot
+from clfkit.remembering import Snapshot
 
 WARM_UP = 3
 """Steps at the beginning that are left out: libraries prepare themselves, and memory is fetched."""
@@ -108,7 +108,7 @@ class _Enough(Exception):
 
 
 class _Forgetful:
-    """Remembers nothing of a training. See clfkit.trainer.Memory."""
+    """Remembers nothing of a training. See clfkit.remembering.Memory."""
 
     def save(self, snapshot: Snapshot) -> None:
         """See Memory."""
@@ -119,12 +119,15 @@ class _Forgetful:
     def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
         """See Memory."""
 
+    def decide(self, decisions: Mapping[str, Any]) -> None:
+        """See Memory."""
+
     def flush(self) -> None:
         """See Memory."""
 
 
 class _Watch:
-    """Notes when steps and epochs end, and ends the training when that is enough. See clfkit.trainer.Observer."""
+    """Notes when steps and epochs end, and ends the training when that is enough. See clfkit.remembering.Observer."""
 
     def __init__(self, wait: Callable[[], None]) -> None:
         self._wait = wait

@@ -17,8 +17,9 @@ from clfkit.engines.base import Engine, EngineSetup
 from clfkit.errors import TrainingError, UsageError
 from clfkit.evaluation import measure, tells_nothing
 from clfkit.metrics import unbalanced
+from clfkit.remembering import Memory, Observer
 from clfkit.schedules import build_schedule
-from clfkit.trainer import Memory, Observer, Trainer
+from clfkit.trainer import Trainer
 from clfkit.world import World
 
 SHARING = ("torch", "auto")
@@ -117,6 +118,6 @@ class Parts:
         return Trainer(
             engine=self.engine, batches=self.batches, valid=self.bundle.valid, options=train, lr=self.rate,
             seed=self.config.seed, schedule=build_schedule(train.schedule), memory=memory,
-            observer=observer, world=self.world,
+            observer=observer, world=self.world, ids=self.bundle.train.ids,
             measure=measure(train.measured, self.bundle.valid, self.bundle.spec.classes, self.counts),
         )  # fmt: skip

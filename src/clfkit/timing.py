@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clfkit.engines.base import Engine
     from clfkit.history import EpochRecord
     from clfkit.memory import RunMemory
-    from clfkit.trainer import Observer
+    from clfkit.remembering import Observer
 
 SHOWN = {
     "start": "start", "training": "training", "evaluation": "evaluation", "drawing": "figures", "report": "report",

@@ -7,59 +7,23 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
 from clfkit import rng
 from clfkit.data.batches import Batches
-from clfkit.data.bundle import Split
+from clfkit.data.bundle import Ids, IndexArray, Split, listed
 from clfkit.engines.base import Arrays, Engine, StepResult, Totals
+from clfkit.engines.pieces import PieceTooLarge
 from clfkit.errors import Interrupted, TrainingError
 from clfkit.history import EpochRecord, TrainState, Watch
 from clfkit.interruption import Interruption
 from clfkit.metrics import Measure, Watched
+from clfkit.remembering import Memory, Observer, Snapshot
+from clfkit.reporting import say
 from clfkit.schedules import Progress, Schedule
 from clfkit.train_options import CheckpointEvery, TrainOptions
 from clfkit.world import World
-
-
-class Observer(Protocol):
-    """Whoever wants to watch: a progress bar, a log."""
-
-    def on_step(self, step: int) -> None:
-        """After every optimizer step; must not wait for the device."""
-
-    def on_epoch_end(self, record: EpochRecord, best: bool) -> None:
-        """After every epoch; `best` if it is the best so far."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A moment of training, complete: what a checkpoint stores of it. `best` is the model of the best epoch."""
-
-    state: TrainState
-    records: tuple[EpochRecord, ...]
-    model: Arrays
-    optimizer: Arrays
-    progress: Arrays
-    best: Arrays | None
-
-
-class Memory(Protocol):
-    """Where training is remembered: a run directory."""
-
-    def save(self, snapshot: Snapshot) -> None:
-        """Take a checkpoint, to be on the disk soon and at the latest when training ends in any way but a kill."""
-
-    def record(self, record: EpochRecord, totals: Totals) -> None:
-        """Write what an epoch gave."""
-
-    def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
-        """Write the model of the epoch that has just ended at once, if it is one to be kept."""
-
-    def flush(self) -> None:
-        """Write what waits to be written."""
 
 
 @dataclass
@@ -89,6 +53,7 @@ class Trainer:
     before: Arrays | None = None
     measure: Measure | None = None  # of the valid split, where more than loss and accuracy is watched
     partial: Totals = field(default_factory=lambda: Totals.of({}))
+    ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))  # of the train samples, to name them by
     world: World = field(default_factory=World)  # its processes each run this loop, and decide alike
 
     def __post_init__(self) -> None:
@@ -105,7 +70,7 @@ class Trainer:
     def fit(self, on_signal: Callable[[int], None] = lambda number: None) -> TrainState:
         """Train until the last epoch, early stopping, or a signal.
 
-        Raises Interrupted after a signal and TrainingError when the loss is not finite; a checkpoint is kept.
+        Raises Interrupted after a signal and TrainingError when loss or gradient are not finite; a checkpoint is kept.
         """
         self._saved_at = time.monotonic()
         with Interruption(on_signal, self.world.grace) as interruption:
@@ -137,19 +102,21 @@ class Trainer:
         for position, indices in enumerate(self.engine.ahead(batches), self.state.position):
             lr = self._rate(step)
             keys = rng.key(self.seed, "step", step), self.batches.look(self.state.epoch, position)
-            results.append(self.engine.train_step(indices, lr, *keys))
+            results.append(self._take_step(indices, lr, *keys))
             step += 1
             self.observer.on_step(step)
+            if results[-1].skipped is True:  # known at once, without a device that would have to be waited for
+                break
             last = position + 1 == stop
             wanted, due = self.world.largest(interruption.signal_number or 0, not last and self._checkpoint_due(step))
             if not last and (wanted or due):
-                self.partial = self.partial + self._finite(self.engine.read(results), step, lr)
+                self.partial = self.partial + self._finite(self.engine.read(results), step)
                 results = []
                 self._advance(step=step, position=position + 1, seconds=time.monotonic() - started)
                 self._checkpoint()
                 if wanted:
                     self._stop_at(wanted)
-        totals = self.partial + self._finite(self.engine.read(results), step, lr)
+        totals = self.partial + self._finite(self.engine.read(results), step)
         if stop < self.batches.per_epoch:
             self.partial = totals
             self._advance(step=step, position=stop, seconds=time.monotonic() - started)
@@ -157,6 +124,19 @@ class Trainer:
             self.partial = Totals.of({})
             self._advance(epoch=self.state.epoch + 1, step=step, position=0, seconds=0.0)
         return totals, lr
+
+    def _take_step(self, indices: IndexArray, lr: float, *keys: int) -> StepResult:
+        """One optimizer step. A batch that does not fit into memory is cut up; its gradient stays that of the whole."""
+        while True:
+            try:
+                return self.engine.train_step(indices, lr, *keys)
+            except PieceTooLarge as error:
+                lack = str(error)  # the error itself holds on to what was in memory
+            if not self.engine.pieces.double(len(indices), self.engine.decisions):
+                raise MemoryError(lack)
+            self.memory.decide(self.engine.decisions)
+            reason, pieces = f" ({lack})" if lack else "", self.engine.pieces.count
+            say(f"out of memory{reason}: batches are cut into {pieces} pieces from now on")
 
     @property
     def _last_position(self) -> int:
@@ -247,12 +227,18 @@ class Trainer:
         self._advance(best_epoch=best.best_epoch, best_value=best.best_value)
         self.best, self.before = self.before, None
 
-    def _finite(self, totals: Totals, step: int, lr: float) -> Totals:
-        """The totals, if every loss in them is a number. Raises TrainingError naming the first that is not."""
-        for index, loss in enumerate(totals.loss):
-            if not math.isfinite(loss):
-                raise self._not_finite(f"the loss became {loss}", step - len(totals.loss) + index + 1, lr)
-        return totals
+    def _finite(self, totals: Totals, step: int) -> Totals:
+        """The totals, if all their steps were taken. Raises TrainingError naming the first that was not."""
+        bad = np.flatnonzero(~np.isfinite(totals.loss) | (totals.skipped != 0))
+        if not len(bad):
+            return totals
+        loss, first = totals.loss[bad[0]], step - len(totals.loss) + int(bad[0])
+        what = f"the gradient became infinite or not a number (loss {totals.step_losses[bad[0]]:.3g})"
+        if not math.isfinite(loss):
+            what = f"the loss became {loss}"
+        position = first - self.state.epoch * self.batches.per_epoch
+        _, indices = next(self.batches.epoch(self.state.epoch, position))
+        raise self._not_finite(what, first + 1, self._rate(first), self.ids[indices].tolist() if len(self.ids) else [])
 
     def _model(self) -> Arrays:
         """The model's arrays, if they hold numbers only: no checkpoint has others. Raises TrainingError."""
@@ -262,13 +248,15 @@ class Trainer:
                 raise self._not_finite(f"{name} is not finite any more", self.state.step, math.nan)
         return model
 
-    def _not_finite(self, what: str, step: int, lr: float) -> TrainingError:
+    def _not_finite(self, what: str, step: int, lr: float, samples: Sequence[object] = ()) -> TrainingError:
         epoch, saved = -(-step // self.batches.per_epoch), self._saved
         rate = "" if math.isnan(lr) else f", learning rate {lr:.3g}"
+        batch = f", samples {listed(samples)}" if samples else ""
         kept = f"the last checkpoint is from step {saved.step:,}" if saved else "no checkpoint was due before"
         return TrainingError(
-            f"{what} at step {step} (epoch {epoch}{rate}); {kept}. "
-            "A smaller train.optimizer.lr, or train.clip_norm, may help"
+            f"{what} at step {step} (epoch {epoch}{rate}{batch}); {kept}. "
+            "A smaller train.optimizer.lr, or train.clip_norm, may help",
+            samples,
         )
 
     def _checkpoint_due(self, step: int | None = None) -> bool:

@@ -120,7 +120,7 @@ class ClassMap(_Stored):
         return np.array([self.index[name] for name in other.names], dtype=np.int64)
 
 
-def listed(names: Iterable[str], limit: int = 8) -> str:
+def listed(names: Iterable[object], limit: int = 8) -> str:
     """Names in quotes, cut to the first `limit` with a count of the rest; control characters are escaped."""
     every = list(names)
     text = ", ".join(repr(name) for name in every[:limit])

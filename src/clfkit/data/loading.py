@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,10 @@ from clfkit.data.bundle import (
     IndexArray,
     Inputs,
     Marked,
+    Part,
     Split,
     digest_of,
+    listed,
 )
 from clfkit.data.labelling import must_differ
 from clfkit.data.matching import match_dataset
@@ -27,7 +30,7 @@ from clfkit.data.roots import expanded
 from clfkit.data.splitting import split_indices
 from clfkit.data.statistics import check_range, measure
 from clfkit.data.table import encode, fit_columns
-from clfkit.errors import DataError
+from clfkit.errors import ClassMismatch, DataError
 from clfkit.registry import Component
 
 
@@ -44,6 +47,7 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
     _check(dataset)
     parts = split_indices(dataset.labels, data.options.split, dataset.given, rng.generator(seed, "split"))
     if fitted is None:
+        _refuse_unlearned(dataset, parts)
         inputs, spec = _fit(dataset, parts["train"], data.options.normalize)
     else:
         inputs, spec = match_dataset(dataset, fitted), fitted.model_copy(update={"classes": dataset.classes})
@@ -57,6 +61,18 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
         for part, at in parts.items()
     }  # fmt: skip
     return DataBundle(spec, splits["train"], splits["valid"], splits["test"])
+
+
+def _refuse_unlearned(dataset: Dataset, parts: Mapping[Part, IndexArray]) -> None:
+    """Raises ClassMismatch where another part has samples of a class that the train part has none of."""
+    there = {part: np.bincount(dataset.labels[at], minlength=len(dataset.classes)) > 0 for part, at in parts.items()}
+    for part, borne in there.items():
+        names = [dataset.classes.names[at] for at in np.flatnonzero(borne & ~there["train"])]
+        if names:
+            raise ClassMismatch(
+                f"data: the {part} part has classes that the train part does not have: {listed(names)}; "
+                "leave them out, or divide the samples otherwise (data.split)"
+            )
 
 
 def _raw(dataset: Dataset, rows: IndexArray) -> str:

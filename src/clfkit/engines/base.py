@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from clfkit.data.bundle import DataSpec, FloatArray, IndexArray, Inputs, Split
 from clfkit.registry import Component
 from clfkit.train_options import TrainOptions
 from clfkit.world import World
+
+if TYPE_CHECKING:
+    from clfkit.engines.pieces import Pieces
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Named arrays, as a checkpoint stores them."""
@@ -29,12 +32,15 @@ class StepResult(NamedTuple):
 
     loss: weighted sum over the samples. weight: sum of the weights (the count, unless classes are weighted).
     correct: samples predicted right, mixed ones as the label that they have more of. samples: how many there were.
+    skipped: whether loss or gradient were not finite, so that no step was taken. It is a bool where the engine knows it
+    at once; on a device that is not waited for it is not 0 from the first such step on, and no later one is taken.
     """
 
     loss: Any
     weight: Any
     correct: Any
     samples: int
+    skipped: Any = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Totals:
     weight: npt.NDArray[np.float64]
     correct: IndexArray
     count: IndexArray
+    skipped: IndexArray  # 0 where a step was taken
 
     @property
     def mean_loss(self) -> float:
@@ -65,14 +72,19 @@ class Totals:
 
     def arrays(self) -> Arrays:
         """For a checkpoint in the middle of an epoch."""
-        return {"loss": self.loss, "weight": self.weight, "correct": self.correct, "count": self.count}
+        return {
+            "loss": self.loss, "weight": self.weight, "correct": self.correct, "count": self.count,
+            "skipped": self.skipped,
+        }  # fmt: skip
 
     @classmethod
     def of(cls, arrays: Arrays) -> Totals:
-        """Back from `arrays()`; no arrays give no steps."""
+        """Back from `arrays()`; no arrays give no steps, and steps that do not say so were taken."""
+        loss = np.asarray(arrays.get("loss", ()), np.float64)
         return cls(
-            np.asarray(arrays.get("loss", ()), np.float64), np.asarray(arrays.get("weight", ()), np.float64),
+            loss, np.asarray(arrays.get("weight", ()), np.float64),
             np.asarray(arrays.get("correct", ()), np.int64), np.asarray(arrays.get("count", ()), np.int64),
+            np.asarray(arrays.get("skipped", np.zeros(len(loss))), np.int64),
         )  # fmt: skip
 
     def summed(self, world: World) -> Totals:
@@ -182,6 +194,9 @@ class Engine(Protocol):
     parameters: int
     """Number of learnable numbers."""
 
+    pieces: Pieces
+    """Into how many pieces each batch is cut, of an engine that trains."""
+
     def at_work(self) -> AbstractContextManager[object]:
         """While it lasts the process computes with the threads that were chosen; afterwards with those of before."""
 
@@ -195,12 +210,14 @@ class Engine(Protocol):
         """One optimizer step on the train samples at `indices`, of which each process of a world takes its share.
 
         Random draws are decided by `key`, and those that augment a sample by `epoch_key` and its index alone.
+        Where loss or gradient are not finite the step is not taken: weights and moments stay as they were. Raises
+        PieceTooLarge when there is not enough memory for a piece of the batch; then nothing has changed.
         """
 
     def footprint(self, indices: IndexArray) -> Footprint:
         """The memory of a step on the train samples at `indices`, which is taken: for an engine that is given up next.
 
-        Raises MemoryError, as `train_step` does within `at_work`, when there is not enough.
+        Raises MemoryError, within `at_work`, when there is not enough.
         """
 
     def read(self, results: Sequence[StepResult]) -> Totals:

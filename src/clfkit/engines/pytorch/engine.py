@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from clfkit.augmentations import Augmenter
 from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.averaging import join, separate
 from clfkit.engines.base import Arrays, EngineSetup, Footprint, StepResult, Totals, evaluation_batches
+from clfkit.engines.pieces import Pieces, PieceTooLarge
 from clfkit.engines.pytorch.average import TorchAverage
 from clfkit.engines.pytorch.building import build_model, lay_out, refuse_lone_sample
 from clfkit.engines.pytorch.device import (
@@ -28,9 +28,10 @@ from clfkit.engines.pytorch.device import (
     make_deterministic,
 )
 from clfkit.engines.pytorch.feed import Feed, Normalizer
-from clfkit.engines.pytorch.footprint import Activations, out_of_memory, peak_of, size_of
+from clfkit.engines.pytorch.footprint import Activations, lack_of_memory, out_of_memory, peak_of, size_of
+from clfkit.engines.pytorch.guard import Guard
 from clfkit.engines.pytorch.mixing import MixedFeed, Targets
-from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups
+from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups, penalise
 from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
 from clfkit.engines.pytorch.state import fetch, from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.engines.threads import choose_threads
@@ -69,12 +70,13 @@ class TorchEngine:
             self._prepare_training(setup.train)
 
     def _prepare_training(self, train: Split) -> None:
-        refuse_lone_sample(self._setup, len(train), self.model)
+        self.pieces = Pieces(self._setup, lambda setup: refuse_lone_sample(setup, len(train), self.model))
         augment = Augmenter(self._setup.augment, self._setup.spec, "torch")
         self._train = Feed(train, self.normalize, self.device, self._setup.resident, augment, self._setup.workers)
         self._mixed = MixedFeed(self._train, self._setup.mix, self._setup.spec) if self._setup.mix else None
         self._optimizer = build_optimizer(self._setup, self.model)
         self._step = eager_step(self._optimizer)
+        self._guard = Guard(self._optimizer, self.device)
         self._learnable = [p for p in self.model.parameters() if p.requires_grad]
         self.start_epoch(1)
         self._average = TorchAverage(self.model, self._setup.ema) if self._setup.ema else None
@@ -104,14 +106,14 @@ class TorchEngine:
 
     def ahead(self, batches: Iterator[IndexArray]) -> Iterator[IndexArray]:
         """See Engine. One of several processes reads its own share ahead."""
-        return self._train.ahead(batches, self._setup.world, self._setup.accumulate)
+        return self._train.ahead(batches, self._setup.world, self.pieces.count)
 
     def train_step(self, indices: IndexArray, lr: float, key: int, epoch_key: int = 0) -> StepResult:
         """See Engine. The gradient is that of the mean loss over the whole batch, however it is cut up."""
         assert self._optimizer is not None, "this engine was built without train samples"
         self._mode(training=True)
         world = self._setup.world
-        shares = world.share(len(indices), self._setup.accumulate)
+        shares = world.share(len(indices), self.pieces.count)
         mine = own(indices, shares)
         inputs, targets = self._batch(mine, epoch_key)
         weight = targets.weight(self.loss)
@@ -121,13 +123,22 @@ class TorchEngine:
         sizes = [each.stop - each.start for each in shares]
         pieces = list(zip(torch.split(inputs, sizes), targets.split(sizes), strict=True))
         results = []
-        for number, (part, answers) in enumerate(pieces, start=1):
-            with world.piece(self._learner, last=number == len(pieces)):
-                results.append(self._learn(part, answers, share))
-        self._update(lr)
+        try:
+            for number, (part, answers) in enumerate(pieces, start=1):
+                with world.piece(self._learner, last=number == len(pieces)):
+                    results.append(self._learn(part, answers, share))
+        except RuntimeError as error:
+            if (lack := lack_of_memory(error)) is None:
+                raise
+            self._forget_gradients()
+            raise PieceTooLarge(lack) from None
         sums = (torch.stack(values).sum() for values in zip(*results, strict=True))
         total, correct = results[0] if len(pieces) == 1 else sums
-        return StepResult(total, weight, correct, len(mine))
+        skipped = self._guard.shut(total, self._learnable, world)
+        if skipped is not True:
+            self._update(lr)
+        self._forget_gradients()
+        return StepResult(total, weight, correct, len(mine), skipped)
 
     def _learn(self, inputs: Tensor, targets: Targets, weight: Tensor | float) -> tuple[Tensor, Tensor]:
         """Add the gradients of these samples; returns their summed loss and hits."""
@@ -152,29 +163,20 @@ class TorchEngine:
 
     @torch.no_grad()
     def _update(self, lr: float) -> None:
-        """Clip, penalise, and step along the gradient, which is gone afterwards."""
+        """Clip, penalise, and step along the gradient."""
         assert self._optimizer is not None
         if self._setup.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._setup.clip_norm)
-        self._shrink(lr)
+        penalise(self._decayed, self._setup.optimizer.options, lr)
         for group in self._optimizer.param_groups:
             group["lr"] = lr * group["lr_factor"]
         self._step()
-        for parameter in self._learnable:
-            parameter.grad = None
         if self._average is not None:
             self._average.follow()
 
-    def _shrink(self, lr: float) -> None:
-        """The penalties that are not the optimizer's own: L1, and decay that passes the gradient by."""
-        options = self._setup.optimizer.options
-        if options.l1:
-            for parameter in chain(*self._decayed.values()):
-                if parameter.grad is not None:
-                    parameter.grad.add_(parameter.sign(), alpha=options.l1)
-        if options.decoupled and options.weight_decay:
-            for factor, parameters in self._decayed.items():
-                torch._foreach_mul_(parameters, 1 - lr * factor * options.weight_decay)
+    def _forget_gradients(self) -> None:
+        for parameter in self._learnable:
+            parameter.grad = None
 
     def _logits(self, inputs: Tensor, model: nn.Module | None = None) -> Tensor:
         model = self.model if model is None else model
@@ -217,8 +219,7 @@ class TorchEngine:
         for logits, labels in self._answers(split):
             parts.append(self._probabilities(logits))
             results.append(self._score(logits, labels))
-        world = self._setup.world
-        return np.concatenate(world.gather(np.concatenate(parts))), fetch(results).joined(world)
+        return np.concatenate(self._setup.world.gather(np.concatenate(parts))), fetch(results).joined(self._setup.world)
 
     @torch.inference_mode()
     def predict(self, inputs: Inputs) -> FloatArray:
@@ -241,8 +242,7 @@ class TorchEngine:
             yield self._logits(inputs), labels
 
     def _score(self, logits: Tensor, labels: Tensor) -> StepResult:
-        total, weight = self.loss.torch(logits, labels)
-        return StepResult(total, weight, (self.loss.predicted(logits) == labels).sum(), len(labels))
+        return StepResult(*self.loss.torch(logits, labels), (self.loss.predicted(logits) == labels).sum(), len(labels))
 
     def _probabilities(self, logits: Tensor) -> FloatArray:
         probabilities: FloatArray = self.loss.probabilities(logits).float().cpu().numpy()

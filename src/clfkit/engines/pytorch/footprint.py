@@ -68,19 +68,26 @@ def size_of(tensors: Iterable[object]) -> int:
 
 @contextmanager
 def out_of_memory() -> Iterator[None]:
-    """What torch raises when there is no memory left, as MemoryError.
-
-    The variables of the step that failed are cleared: its tensors would else live as long as the error is looked at.
-    """
+    """What torch raises when there is no memory left, as MemoryError."""
     try:
         yield
     except RuntimeError as error:
-        text = str(error)
-        if not isinstance(error, torch.OutOfMemoryError) and not any(words in text for words in CPU_WORDS):
+        if (lack := lack_of_memory(error)) is None:
             raise
-        traceback.clear_frames(error.__traceback__)
-        release()
-        raise MemoryError(text.splitlines()[0]) from None
+        raise MemoryError(lack) from None
+
+
+def lack_of_memory(error: RuntimeError) -> str | None:
+    """What torch says when there is no memory left; None of any other error.
+
+    The variables of the step that failed are cleared: its tensors would else live as long as the error is looked at.
+    """
+    text = str(error)
+    if not isinstance(error, torch.OutOfMemoryError) and not any(words in text for words in CPU_WORDS):
+        return None
+    traceback.clear_frames(error.__traceback__)
+    release()
+    return text.splitlines()[0]
 
 
 def release() -> None:

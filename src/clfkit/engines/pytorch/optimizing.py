@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-from clfkit.components import optimizers
+from clfkit.components import OptimizerOptions, optimizers
 from clfkit.engines.base import EngineSetup
 from clfkit.models.fine_tuning import LearnsAtRates
 
@@ -70,6 +70,20 @@ def build_optimizer(setup: EngineSetup, model: nn.Module) -> torch.optim.Optimiz
     with _without_compiler():
         optimizer: torch.optim.Optimizer = optimizers.build(setup.optimizer, groups)
     return optimizer
+
+
+def penalise(decayed: Mapping[float, Sequence[Tensor]], options: OptimizerOptions, lr: float) -> None:
+    """The penalties that are not the optimizer's own: L1, and decay that passes the gradient by.
+
+    decayed: the parameters that are decayed, by the factor on their learning rate.
+    """
+    for factor, parameters in decayed.items():
+        if options.l1:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad.add_(parameter.sign(), alpha=options.l1)
+        if options.decoupled and options.weight_decay:
+            torch._foreach_mul_(list(parameters), 1 - lr * factor * options.weight_decay)
 
 
 def eager_step(optimizer: torch.optim.Optimizer) -> Callable[[], object]:

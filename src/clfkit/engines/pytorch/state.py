@@ -62,6 +62,7 @@ def fetch(results: Sequence[StepResult]) -> Totals:
         _fetch([r.weight for r in results]).astype(np.float64),
         _fetch([r.correct for r in results]).astype(np.int64),
         np.array([r.samples for r in results], np.int64),
+        _fetch([r.skipped for r in results]).astype(np.int64),
     )
 
 

@@ -17,8 +17,9 @@ from clfkit.data.bundle import FloatArray, IndexArray, Inputs, Split
 from clfkit.engines.arrays import parameter_of
 from clfkit.engines.averaging import join, separate
 from clfkit.engines.base import Arrays, EngineSetup, Footprint, StepResult, Totals, evaluation_batches, lone_sample
+from clfkit.engines.pieces import Pieces, PieceTooLarge
 from clfkit.engines.scratch.average import ScratchAverage
-from clfkit.engines.scratch.clipping import clip_norm
+from clfkit.engines.scratch.clipping import all_finite, clip_norm
 from clfkit.engines.scratch.feed import Columns, Feed
 from clfkit.engines.scratch.layers.batch_norm import BatchNorm
 from clfkit.engines.scratch.losses import ScratchLoss
@@ -56,7 +57,8 @@ class ScratchEngine:
         self._random = rng.Restartable()
         if setup.train is not None:
             self.decisions["threads"] = choose_threads(setup, self.parameters)
-            _refuse_lone_sample(setup, len(setup.train), self.network)
+            samples = len(setup.train)
+            self.pieces = Pieces(setup, lambda setup: _refuse_lone_sample(setup, samples, self.network))
             self.train = Feed(setup.train, self._columns, Augmenter(setup.augment, setup.spec, "scratch"))
             self._rule = optimizers.build(setup.optimizer, self.parameters, dtype, engine="scratch")
             self.penalty = Penalty(setup.optimizer.options)
@@ -85,13 +87,18 @@ class ScratchEngine:
         with np.errstate(all="ignore"):  # the trainer looks at the losses and says it in plain words
             x, labels = self._batch(indices, epoch_key)
             weight = self.loss.weight(labels)
-            total, correct = self._differentiate(x, labels, weight)
-            self._update(lr)
-        return StepResult(total, weight, correct, len(indices))
+            try:
+                total, correct = self._differentiate(x, labels, weight)
+            except MemoryError as error:
+                raise PieceTooLarge(str(error)) from None
+            finite = all_finite(total, self.network.gradient)
+            if finite:
+                self._update(lr)
+        return StepResult(total, weight, correct, len(indices), not finite)
 
     def _differentiate(self, x: Array, labels: IndexArray, weight: float) -> tuple[float, int]:
         """Summed loss and hits of a batch; its gradient is in the network, from `accumulate` pieces in turn."""
-        count, pieces = len(labels), self._setup.accumulate
+        count, pieces = len(labels), self.pieces.count
         if pieces == 1:
             return self._one_piece(x, labels, weight)
         size, gradient = -(-count // pieces), np.zeros_like(self.network.gradient)
@@ -152,12 +159,8 @@ class ScratchEngine:
 
     def read(self, results: Sequence[StepResult]) -> Totals:
         """See Engine. Nothing has to be waited for."""
-        return Totals(
-            np.array([result.loss for result in results], np.float64),
-            np.array([result.weight for result in results], np.float64),
-            np.array([result.correct for result in results], np.int64),
-            np.array([result.samples for result in results], np.int64),
-        )
+        columns = ("loss", "weight", "correct", "count", "skipped")
+        return Totals.of({name: np.array([result[at] for result in results]) for at, name in enumerate(columns)})
 
     def score(self, split: Split) -> Totals:
         """See Engine. A split's standardised features are kept, since training scores it after every epoch."""

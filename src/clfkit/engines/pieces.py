@@ -1,0 +1,42 @@
+"""Into how many pieces an engine cuts each batch: more of them where memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from clfkit.engines.base import EngineSetup
+from clfkit.errors import UsageError
+
+
+class PieceTooLarge(MemoryError):
+    """A piece of a batch does not fit into memory. Nothing has been learned from the batch."""
+
+
+class Pieces:
+    """The pieces that each batch is worked through in.
+
+    refuse: raises UsageError for a setup under which batch norm would see one sample by itself.
+    """
+
+    def __init__(self, setup: EngineSetup, refuse: Callable[[EngineSetup], None]) -> None:
+        refuse(setup)
+        self.count = setup.accumulate
+        self._setup, self._refuse = setup, refuse
+
+    def double(self, samples: int, decisions: dict[str, Any]) -> bool:
+        """From now on cut batches, of which one of so many samples did not fit, into twice as many pieces.
+
+        It is noted among the decisions. False where that cannot be: a piece is one sample already, batch norm would see
+        one by itself, or several processes would have to agree on it.
+        """
+        finer = replace(self._setup, accumulate=2 * self.count)
+        if self._setup.world.size > 1 or self.count >= samples:
+            return False
+        try:
+            self._refuse(finer)
+        except UsageError:
+            return False
+        self.count = decisions["accumulate"] = finer.accumulate
+        return True
