@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from clfkit.errors import ClfkitError, ConfigError
 
@@ -32,6 +33,7 @@ def main() -> None:
     """Run the command in sys.argv. Expected errors become one line on standard error and an exit code."""
     for library_limit, value in PATIENCE.items():  # read when the libraries are loaded, which is later
         os.environ.setdefault(library_limit, value)
+    warnings.filterwarnings("ignore", module=r"PIL\.", append=True)  # they name no file; what is wrong with one is told
     from clfkit.cli.app import app, lone_resume
     from clfkit.cli.terminal import complain
 

@@ -26,6 +26,7 @@ from clfkit.environment import differences, environment
 from clfkit.errors import ClfkitError, Interrupted, RunError
 from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
+from clfkit.left_out_files import LeftOutFiles
 from clfkit.memory import RunMemory
 from clfkit.preparation import memory_errors, read_data, refuse_several
 from clfkit.remembering import Observer
@@ -142,6 +143,8 @@ class _Session:
             parts = prepared(config, bundle, fresh=fresh, world=world)
         if parts.config != config:  # only what is measured, which one process alone does
             run.replace_config(parts.config)
+        if not world.rank:
+            LeftOutFiles(run.path).write(bundle.left_out)
         memory = RunMemory(run, parts.config, parts.bundle, tuple(map(int, parts.counts)), settled=tracking.settled)
         clock.watch(parts.engine, memory)
         trainer = parts.trainer(memory, FirstStep(listener, clock))

@@ -22,6 +22,7 @@ from clfkit.config import ExperimentConfig, check_document
 from clfkit.document import as_yaml, read_document
 from clfkit.errors import CheckpointError, RunError, UsageError
 from clfkit.history import EpochRecord, HistoryFiles
+from clfkit.left_out_files import LIST as BAD_SAMPLES
 from clfkit.result_files import ResultFiles
 from clfkit.storage import changing, made, write_atomically, write_json
 from clfkit.tracker_files import TrackerFiles
@@ -251,7 +252,7 @@ class RunDirectory:
     def written(self) -> dict[str, Path]:
         """What of a run a user looks for first, and where it is, as far as it exists."""
         places = {"run": ".", "weights": "checkpoints/best/model.safetensors", "history": "history.jsonl"}
-        places |= {"evaluation": "evaluation", "plots": "plots", "report": REPORT}
+        places |= {"bad samples": BAD_SAMPLES, "evaluation": "evaluation", "plots": "plots", "report": REPORT}
         return {what: path for what, name in places.items() if (path := self.path / name).exists()}
 
     def _json(self, name: str) -> dict[str, Any] | None:

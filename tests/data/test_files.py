@@ -123,7 +123,7 @@ def test_gaps_in_arrays_are_filled_where_all_columns_are_numeric(tmp_path: Path)
         (NAMELESS, "a.csv", "x,y\n1,2\n", r"no names .* give an \.npz file"),
         (POINTS, "a.png", "", r"takes rows of features: give \.csv or \.npz"),
         (GREY, "a.csv", "x,y\n1,2\n", "takes images"),
-        (GREY, "a.png", "", r"a\.png: not an image"),
+        (GREY, "a.png", "", r"a\.png: an empty file"),
     ],
 )
 def test_unfit_files(spec: DataSpec, name: str, content: str, message: str, tmp_path: Path) -> None:

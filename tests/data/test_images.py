@@ -69,5 +69,5 @@ def test_marks_tell_files_of_equal_size_apart_by_their_time_of_change(tmp_path: 
 
 
 def test_a_missing_file_is_named_when_its_marks_are_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"gone\.png: No such file"):
+    with pytest.raises(DataError, match=r"gone\.png: no such file"):
         files(tmp_path, "gone.png").marks  # noqa: B018

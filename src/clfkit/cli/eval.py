@@ -75,6 +75,8 @@ def evaluate(
     if as_json:
         where: dict[str, object] = {} if data is None else {"data": str(data)}
         where |= {} if tta is None else {"tta": tta}
+        if data is None and (left_out := classifier.bundle.left_out.samples):
+            where["left_out"] = len(left_out)
         typer.echo(json.dumps({"run": source, **where, **without_nan(evaluation.as_json()), "seconds": seconds}))
     elif not quiet:
         _show(evaluation, classifier.config.model.name, source, seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 
 from clfkit.cli.arguments import CheckpointSource, Overrides, Plugins, RunsRoot, TestTimeViews
 from clfkit.cli.terminal import complain, say
-from clfkit.errors import UsageError
+from clfkit.errors import BadImage, DataError, UsageError
 
 
 def predict(
@@ -34,9 +35,12 @@ def predict(
     overrides: Overrides = [],
     plugin: Plugins = [],
 ) -> None:
-    """Predict the class of new samples: one CSV row each with sample, predicted class and probability."""
+    """Predict the class of new samples: one CSV row each with sample, predicted class and probability.
+
+    An image that cannot be read has its row too, with the reason under `error`, a column that is there when needed.
+    """
     from clfkit.classifier import load
-    from clfkit.data.files import read_samples
+    from clfkit.data.files import read_sound
     from clfkit.progress import listener
     from clfkit.reporting import heard_by
 
@@ -47,10 +51,10 @@ def predict(
     classifier = load(checkpoint, root).with_overrides(overrides)
     views, temperature = classifier.views(tta), classifier.temperature if calibrated else None
     for path in inputs:
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             raise UsageError(f"{path}: no such file or folder")
     with heard_by(listener(quiet=False)):
-        samples, ids = read_samples(inputs, classifier.spec)
+        samples, ids, bad = read_sound(inputs, classifier.spec)
     scores = views.predict(classifier.engine, samples) if views else classifier.engine.predict(samples)
     best = scores.argmax(axis=1)
     if temperature is not None:
@@ -58,15 +62,27 @@ def predict(
 
         scores = tempered(scores, temperature)
     header = ["sample", "predicted", "probability", *(classifier.classes if probabilities else ())]
-    rows = (
-        [name, classifier.classes[label], f"{row[label]:.6f}", *(f"{p:.6f}" for p in row if probabilities)]
-        for name, label, row in zip(ids.tolist(), best, scores, strict=True)
+    answers = (
+        [classifier.classes[label], f"{row[label]:.6f}", *(f"{p:.6f}" for p in row if probabilities)]
+        for label, row in zip(best, scores, strict=True)
     )
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([header, *rows])
-    _put_out(table.getvalue(), out)
+    _put_out(_table(header, ids.tolist(), answers, bad), out)
     if out is not None:
         complain(f"{len(best):,} predictions in {out}")
+    if bad:
+        raise DataError(f"{len(bad):,} of {len(ids):,} images cannot be read; the column «error» says why")
+
+
+def _table(header: list[str], names: Iterable[str], answers: Iterator[list[str]], bad: Mapping[int, BadImage]) -> str:
+    """CSV with a row for each sample: what was answered, or the reason under `error` where it is among the bad ones."""
+    gap = [""] * (len(header) - 1)
+    rows = (
+        [name, *gap, bad[at].reason] if at in bad else [name, *next(answers), *([""] if bad else [])]
+        for at, name in enumerate(names)
+    )
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([header + ["error"] * bool(bad), *rows])
+    return table.getvalue()
 
 
 def _put_out(text: str, out: Path | None) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from clfkit.data.names import Names
-from clfkit.errors import ClassMismatch, DataError
+from clfkit.errors import ClassMismatch, DataError, ImageFault
 from clfkit.registry import InputKind
 
 Part = Literal["train", "valid", "test"]
@@ -215,6 +215,24 @@ def digest_of(inputs: Inputs, rows: IndexArray, about: str = "") -> str:
     return digest.hexdigest()
 
 
+class BadSample(NamedTuple):
+    """A sample that was left out, since its image cannot be decoded. part: the one that was given, if any was."""
+
+    id: str
+    class_name: str
+    part: Part | None
+    fault: ImageFault
+    reason: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The samples that a source left out. content: the bytes of one's file, where copies are wanted."""
+
+    samples: tuple[BadSample, ...] = ()
+    content: Callable[[int], bytes] | None = None
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What a source returns: all samples, not yet divided.
@@ -223,6 +241,7 @@ class Dataset:
     columns: set for a table, whose inputs are still raw (see `clfkit.data.table`).
     density: what the samples were drawn from, where that is known.
     files: the files that the inputs were read from, one for each sample, where there are such.
+    left_out: samples that are not among these.
     """
 
     inputs: Inputs
@@ -237,6 +256,7 @@ class Dataset:
     image: ImageFormat | None = None
     density: Density | None = None
     files: Marked | None = None
+    left_out: LeftOut = LeftOut()
 
 
 @dataclass(frozen=True)
@@ -247,6 +267,7 @@ class DataBundle:
     train: Split
     valid: Split
     test: Split
+    left_out: LeftOut = LeftOut()
 
     def part(self, name: Part) -> Split:
         """The split of that name. Raises DataError when it is empty."""

@@ -19,16 +19,26 @@ from clfkit.data.matching import features_of, known_columns
 from clfkit.data.names import Names
 from clfkit.data.npz_files import class_names, numbers, read_inputs, read_pair
 from clfkit.data.scanning import ImageScan, entries, is_folder, is_image
+from clfkit.data.sifting import decode_sound
 from clfkit.data.statistics import check_range
 from clfkit.data.table import Features, encode
-from clfkit.errors import DataError
+from clfkit.errors import BadImage, DataError
 
 MEGABYTES = 2048  # images beyond this are decoded when they are needed
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
 def read_samples(paths: Sequence[Path], spec: DataSpec) -> tuple[Inputs, Ids]:
-    """Samples without labels, in the shape and units that `spec` describes, and an id for each.
+    """See `read_sound`; one image that cannot be decoded is an error. Raises BadImage naming the first."""
+    inputs, ids, bad = read_sound(paths, spec)
+    for found in bad.values():
+        raise found
+    return inputs, ids
+
+
+def read_sound(paths: Sequence[Path], spec: DataSpec) -> tuple[Inputs, Ids, dict[int, BadImage]]:
+    """Samples without labels, in the shape and units that `spec` describes, an id for each of all that were given, and
+    the positions of the images that cannot be decoded and are not among the samples.
 
     Image models take image files, folders (searched to any depth) and .npz files; the others .csv (columns are
     matched by name, others passed over) and .npz files. The id of an image is its path as given, that of a row
@@ -38,18 +48,19 @@ def read_samples(paths: Sequence[Path], spec: DataSpec) -> tuple[Inputs, Ids]:
     if not paths:
         raise DataError("no files were given")
     for path in paths:
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             raise DataError(f"{path}: no such file or folder")
     if spec.inputs == "image" and not any(path.suffix.lower() == ".npz" for path in paths):
         files = ImageFiles(Path(), _images_at(paths), image_format(spec))
-        return load_images(files, MEGABYTES), files.names
+        inputs, bad = decode_sound(files, MEGABYTES)
+        return inputs, files.names, bad
     blocks = [_rows(path, spec) for path in paths]
     ids = [
         f"{path.as_posix()}:{row}" if len(paths) > 1 else str(row)
         for path, block in zip(paths, blocks, strict=True)
         for row in range(len(block))
     ]
-    return np.concatenate(blocks), np.array(ids)
+    return np.concatenate(blocks), np.array(ids), {}
 
 
 def read_labelled(path: Path, spec: DataSpec) -> Split:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import stat
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, Marked, PixelArray
 from clfkit.data.decoding import decode_image, shape_of
 from clfkit.data.names import Names
-from clfkit.errors import DataError
+from clfkit.data.opening import no_file, opened_file, refused
+from clfkit.errors import BadImage
 from clfkit.reporting import work
 
 MEGABYTE = 1_000_000
@@ -39,7 +41,19 @@ class Images(Inputs, Marked, Protocol):
         """
 
     def decode(self, row: int) -> PixelArray:
-        """One image, uint8 (channels, height, width). Raises DataError naming a file that cannot be read."""
+        """One image, uint8 (channels, height, width). Raises BadImage, DataError for a disk that cannot be read."""
+
+    def lost(self) -> Mapping[int, BadImage]:
+        """The rows whose file is missing or no file at all, and what there is."""
+
+    def take(self, rows: IndexArray) -> Images:
+        """Those at these rows, none of which is lost."""
+
+    def path(self, row: int) -> Path:
+        """What messages call one of them."""
+
+    def content(self, row: int) -> bytes:
+        """The bytes of one file as they are. Raises DataError."""
 
 
 def decode_all(images: Images, progress: Callable[[int], object] = lambda count: None) -> PixelArray:
@@ -100,13 +114,20 @@ class ImageFiles:
         """uint8."""
         return np.dtype(np.uint8)
 
-    @cached_property
+    @property
     def stats(self) -> IndexArray:
         """Size in bytes, time of change and time of the entry's change, in ns, of each file: (N, 3).
 
-        Raises DataError for a missing file.
+        Raises BadImage for a missing file, and for what is none.
         """
-        return read_stats(self.root, self.names)
+        stats, lost = self._looked_at
+        for bad in lost.values():
+            raise bad
+        return stats
+
+    @cached_property
+    def _looked_at(self) -> Looked:
+        return look_at(self.root, self.names)
 
     @property
     def marks(self) -> IndexArray:
@@ -122,8 +143,27 @@ class ImageFiles:
         return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
 
     def decode(self, row: int | np.integer[Any]) -> PixelArray:
-        """The pixels of one file. Raises DataError naming it if it cannot be read."""
-        return decode_image(self.root / self.names[row], self.format)
+        """The pixels of one file. Raises BadImage, DataError for a disk that cannot be read."""
+        return decode_image(self.path(row), self.format)
+
+    def lost(self) -> Mapping[int, BadImage]:
+        """See Images."""
+        return self._looked_at.lost
+
+    def take(self, rows: IndexArray) -> ImageFiles:
+        """See Images."""
+        chosen = ImageFiles(self.root, self.names[rows], self.format)
+        vars(chosen)["_looked_at"] = Looked(self._looked_at.stats[rows], {})  # fills the cached property
+        return chosen
+
+    def path(self, row: int | np.integer[Any]) -> Path:
+        """See Images."""
+        return self.root / self.names[row]
+
+    def content(self, row: int) -> bytes:
+        """See Images."""
+        with opened_file(self.path(row)) as file:
+            return file.read()
 
     def origins(self) -> Iterator[bytes]:
         """For each file its true path, by whichever way its folder was named, and its stats."""
@@ -135,21 +175,35 @@ class ImageFiles:
         )
 
 
-def read_stats(root: Path, names: Names) -> IndexArray:
-    """See `ImageFiles.stats`."""
+class Looked(NamedTuple):
+    """What was found of files. stats (N, 3): see `ImageFiles.stats`, zeros for lost ones. lost: see `Images.lost`."""
+
+    stats: IndexArray
+    lost: Mapping[int, BadImage]
+
+
+def look_at(root: Path, names: Names) -> Looked:
+    """The files of these names; none is opened. Raises DataError for a disk that cannot be read."""
     folder = os.fsencode(root / "_")[:-1]
     found = array("q")
+    lost = {}
     with work("looking at files", len(names)) as progress:
         for start in range(0, len(names), FILES_AT_ONCE):
             some = names[start : start + FILES_AT_ONCE]
-            for name in some.encoded():
+            for row, name in enumerate(some.encoded(), start):
                 try:
-                    stat = os.stat(folder + name)  # noqa: PTH116, a Path would take longer than the file system
-                except OSError as error:
-                    raise DataError(f"{root / os.fsdecode(name)}: {error.strerror}") from None
-                found.extend((stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+                    state = os.stat(folder + name)  # noqa: PTH116, a Path would take longer than the file system
+                    if not stat.S_ISREG(state.st_mode):
+                        raise no_file(root / os.fsdecode(name), state.st_mode)
+                    found.extend((state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+                except (OSError, BadImage) as error:
+                    bad = refused(root / os.fsdecode(name), error) if isinstance(error, OSError) else error
+                    if not isinstance(bad, BadImage):
+                        raise bad from None
+                    lost[row] = bad
+                    found.extend((0, 0, 0))
             progress.advance(len(some))
-    return np.array(found, np.int64).reshape(-1, 3)
+    return Looked(np.array(found, np.int64).reshape(-1, 3), lost)
 
 
 def fits(count: int, image_format: ImageFormat, megabytes: int) -> bool:

@@ -60,7 +60,7 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
         )
         for part, at in parts.items()
     }  # fmt: skip
-    return DataBundle(spec, splits["train"], splits["valid"], splits["test"])
+    return DataBundle(spec, splits["train"], splits["valid"], splits["test"], dataset.left_out)
 
 
 def _refuse_unlearned(dataset: Dataset, parts: Mapping[Part, IndexArray]) -> None:

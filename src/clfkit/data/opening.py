@@ -94,7 +94,7 @@ def opened_image(path: Path, content: bytes | None = None) -> Iterator[ImageFile
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise BadImage(path, "too large", f"more than the {MAX_PIXELS:,} pixels that are read") from None
         except OSError as error:
-            raise _refused(path, error) from None
+            raise refused(path, error) from None
         except (ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
             raise BadImage(path, "damaged", f"damaged image: {error}") from None
 
@@ -106,15 +106,20 @@ def opened_file(path: Path) -> BinaryIO:
     cannot be read.
     """
     try:
-        kind = stat.S_IFMT(path.stat().st_mode)
-        if kind != stat.S_IFREG:
-            raise BadImage(path, "no regular file", f"{KINDS.get(kind, 'something else')}, not a file")
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise no_file(path, mode)
         return os.fdopen(os.open(path, os.O_RDONLY | AT_ONCE), "rb")  # it may have become a pipe since
     except OSError as error:
-        raise _refused(path, error) from None
+        raise refused(path, error) from None
 
 
-def _refused(path: Path, error: OSError) -> DataError:
+def no_file(path: Path, mode: int) -> BadImage:
+    """What stands where a regular file should."""
+    return BadImage(path, "no regular file", f"{KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file")
+
+
+def refused(path: Path, error: OSError) -> DataError:
     """What an OSError says of an image file: those of the system have a number, those of Pillow have none."""
     if error.errno is None:
         return BadImage(path, "damaged", f"damaged image: {error}")

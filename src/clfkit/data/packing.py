@@ -15,9 +15,10 @@ import numpy as np
 from clfkit import rng
 from clfkit.data.bundle import PARTS, IndexArray
 from clfkit.data.images import MEGABYTE
+from clfkit.data.labelling import LabelledFiles
 from clfkit.data.names import Names
+from clfkit.data.opening import opened_file
 from clfkit.data.scanning import is_image
-from clfkit.data.sources.image_folder import LabelledFiles
 from clfkit.errors import DataError
 from clfkit.reporting import Work, say, work
 from clfkit.storage import changing, flush_folder, write_json
@@ -100,7 +101,8 @@ def _write_shard(path: Path, found: LabelledFiles, root: Path, chosen: IndexArra
             for index in map(int, chosen):
                 source = root / found.names[index]
                 try:
-                    content = source.read_bytes()
+                    with opened_file(source) as opened:
+                        content = opened.read()
                 except OSError as error:
                     raise DataError(f"{source}: {error.strerror}") from None
                 for suffix, held in ((source.suffix.lower(), content), (".cls", b"%d" % found.labels[index])):

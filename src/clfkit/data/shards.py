@@ -1,26 +1,22 @@
-"""Samples in tar shards, in the layout of webdataset: their images, their labels, and pixels at random positions."""
+"""Samples in tar shards, in the layout of webdataset: where their images lie, and their labels."""
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.data.bundle import ImageFormat, IndexArray, PixelArray
-from clfkit.data.decoding import decode_image, shape_of
-from clfkit.data.images import decode_each
+from clfkit.data.bundle import IndexArray
 from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
 from clfkit.data.names import NameCollector, Names
 from clfkit.data.scanning import SUFFIXES, is_image
 from clfkit.data.shard_labels import Origin, label_of_json, label_of_text, said
-from clfkit.data.tar_files import Member, read_members
+from clfkit.data.tar_files import Member, read_member, read_members
 from clfkit.errors import DataError
 from clfkit.reporting import say, work
 
@@ -70,6 +66,11 @@ class ShardIndex(NamedTuple):
         columns: Arrays = {"shard": self.shard, "offset": self.offset, "size": self.size, "codes": self.codes}
         passed_over = {"passed_over": np.array([self.passed_over]), **flat("example", Names.of([self.example]))}
         return {**columns, **flat("ids", self.ids), **labels, "numbers": numbers, **passed_over}
+
+    def take(self, rows: IndexArray) -> ShardIndex:
+        """That of the images at these rows."""
+        shard, offset, size = self.shard[rows], self.offset[rows], self.size[rows]
+        return self._replace(shard=shard, offset=offset, size=size, ids=self.ids[rows], codes=self.codes[rows])
 
     def loss(self) -> str:
         """What to know about the images that were passed over; empty where there are none."""
@@ -158,75 +159,6 @@ class _Collector:
         return ShardIndex(shard, offset, size, self._ids.names(), codes, list(self._labels), *passed_over)
 
 
-@dataclass(frozen=True)
-class ShardImages:
-    """Images in shards as inputs that are read and decoded whenever they are asked for.
-
-    states: size in bytes, time of change and time of the entry's change, in ns, of each shard: (shards, 3).
-    No file is kept open, so that processes may share it.
-    """
-
-    shards: tuple[Path, ...]
-    states: IndexArray
-    index: ShardIndex
-    format: ImageFormat
-
-    @classmethod
-    def of(cls, shards: Sequence[Path], index: ShardIndex, image_format: ImageFormat) -> ShardImages:
-        """The images that an index of these shards names. Raises DataError for a missing shard."""
-        try:
-            found = [path.stat() for path in shards]
-        except OSError as error:
-            raise DataError(f"{error.filename}: {error.strerror}") from None
-        states = [(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in found]
-        return cls(tuple(shards), np.array(states, np.int64).reshape(-1, 3), index, image_format)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, channels, height, width)."""
-        return (len(self), *shape_of(self.format))
-
-    @property
-    def dtype(self) -> np.dtype[np.uint8]:
-        """uint8."""
-        return np.dtype(np.uint8)
-
-    @property
-    def marks(self) -> IndexArray:
-        """Place of each image in its shard, and the shard's size and time of change in ns (N, 4)."""
-        return np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard, :2]))
-
-    def __len__(self) -> int:
-        return len(self.index.shard)
-
-    def __getitem__(self, indices: IndexArray) -> PixelArray:
-        """The pixels of the images at `indices`. Raises DataError naming the shard and the byte of a damaged one."""
-        chosen = np.arange(len(self))[indices]
-        return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
-
-    def origins(self) -> Iterator[bytes]:
-        """For each image its shard's true path, its place there, and the shard's state."""
-        folders = [os.fsencode(os.path.realpath(path)) + b"\0" for path in self.shards]
-        columns = np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard]))
-        rows = memoryview(columns.tobytes())
-        return (
-            folders[shard] + rows[start : start + 40]
-            for shard, start in zip(self.index.shard.tolist(), range(0, len(rows), 40), strict=True)
-        )
-
-    def decode(self, row: int | np.integer[Any]) -> PixelArray:
-        """The pixels of one image. Raises DataError as access by indices does."""
-        path = self.shards[self.index.shard[row]]
-        offset, size = int(self.index.offset[row]), int(self.index.size[row])
-        member = Member(f"image at byte {offset}", offset, size)
-        try:
-            with FileIO(path) as file:
-                content = _content(path, file, member)
-        except OSError as error:
-            raise DataError(f"{path}: {error.strerror or error}") from None
-        return decode_image(path / member.name, self.format, content)
-
-
 def _read_samples(path: Path) -> Iterator[_Sample | str]:
     """The samples of one shard: files in a row whose names agree up to the first dot of the base name.
 
@@ -288,11 +220,4 @@ def _sample(path: Path, file: FileIO, key: str, files: Mapping[str, Member]) -> 
 def _small(path: Path, file: FileIO, member: Member) -> bytes:
     if member.size > LARGEST_LABEL:
         raise DataError(f"{path}/{member.name}: {member.size:,} bytes are too many for a label")
-    return _content(path, file, member)
-
-
-def _content(path: Path, file: FileIO, member: Member) -> bytes:
-    content = os.pread(file.fileno(), member.size, member.offset)
-    if len(content) != member.size:
-        raise DataError(f"{path}/{member.name}: cut off since its header was read")
-    return content
+    return read_member(path, file, member)

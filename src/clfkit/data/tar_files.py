@@ -54,6 +54,14 @@ def read_members(path: Path) -> Iterator[Member]:
         raise DataError(f"{path}: {error.strerror or error}") from None
 
 
+def read_member(path: Path, file: io.FileIO, member: Member) -> bytes:
+    """The bytes of one file of an opened tar. Raises DataError for a tar that was cut since."""
+    content = os.pread(file.fileno(), member.size, member.offset)
+    if len(content) != member.size:
+        raise DataError(f"{path}/{member.name}: cut off since its header was read")
+    return content
+
+
 def _plain(block: bytes, at: int) -> Member | None:
     """The file of an ordinary header, which nearly all are, in a third of tarfile's time; None for any other block."""
     if block[156:157] != tarfile.REGTYPE or len(block) != tarfile.BLOCKSIZE:

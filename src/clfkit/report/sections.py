@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clfkit.data.bundle import Split
+from clfkit.data.leaving_out import told
 from clfkit.document import as_yaml
 from clfkit.errors import ClfkitError
 from clfkit.history import EpochRecord
@@ -115,11 +116,15 @@ def data(material: Material) -> dict[str, Any] | Missing:
     bundle = material.data
     if not isinstance(bundle, str):
         sizes = {part: len(getattr(bundle, part)) for part in ("train", "valid", "test")}
+    left_out = ""
+    if not isinstance(bundle, str) and bundle.left_out.samples:
+        left_out = told(bundle.left_out, sum(sizes.values()))
     pictures: list[dict[str, str]] | str = []
     if spec.inputs == "image":
         pictures = bundle if isinstance(bundle, str) else _grid(bundle.train, material.classes)
     return {
         "sizes": sizes,
+        "left_out": left_out,
         "kind": kind,
         "shape": " × ".join(f"{size:,}" for size in spec.shape),
         "classes": len(spec.classes),

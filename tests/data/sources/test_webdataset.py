@@ -15,7 +15,7 @@ from PIL import Image
 from clfkit.components import datasets
 from clfkit.data.bundle import DataBundle
 from clfkit.data.loading import Selection, load_bundle
-from clfkit.data.shards import ShardImages
+from clfkit.data.shard_images import ShardImages
 from clfkit.data.tar_files import read_members
 from clfkit.errors import ClassMismatch, DataError
 from clfkit.progress import Quiet
@@ -347,7 +347,7 @@ def test_a_shard_written_anew_with_size_and_time_put_back_is_decoded_again(tmp_p
 
 def test_a_damaged_image_is_named_by_its_shard(tmp_path: Path) -> None:
     write_shard(tmp_path / "a.tar", labelled(["0", "1"] * 3) | {"x.png": png()[:40], "x.cls": b"1"})
-    with pytest.raises(DataError, match=r"a\.tar/image at byte \d+: not an image"):
+    with pytest.raises(DataError, match=r"a\.tar/image at byte \d+: damaged image: its PNG header"):
         load(tmp_path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from posixpath import normpath
 from typing import NamedTuple
@@ -14,23 +14,35 @@ import numpy as np
 from pydantic import PositiveInt
 
 from clfkit.components import datasets
-from clfkit.data.bundle import ClassMap, Dataset, Decoder, IndexArray, Part, listed
+from clfkit.data.bundle import Dataset, Decoder, IndexArray, Part, listed
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import ImageFiles
 from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
 from clfkit.data.labelling import (
     PART_NAMES,
     Coded,
+    LabelledFiles,
     PartCodes,
     label_samples,
     must_differ,
     part_codes,
     part_named,
 )
+from clfkit.data.leaving_out import OnBadSample, Rule
 from clfkit.data.names import NameCollector, Names
 from clfkit.data.roots import missing
 from clfkit.data.scanning import ImageScan, folders_in
-from clfkit.data.sources._image_inputs import Cache, CacheLimit, Channels, Resize, Size, image_format, inputs_of
+from clfkit.data.sources._image_inputs import (
+    Cache,
+    CacheLimit,
+    Channels,
+    Keeping,
+    MaxBad,
+    Resize,
+    Size,
+    dataset_of,
+    image_format,
+)
 from clfkit.errors import DataError
 from clfkit.reporting import say, work
 
@@ -51,6 +63,8 @@ def image_folder(
     cache: Cache = "auto",
     cache_limit: CacheLimit = 20.0,
     decoder: Decoder = "pillow",
+    on_bad_sample: OnBadSample = "error",
+    max_bad: MaxBad = 0.01,
 ) -> Dataset:
     """Image files below one folder, uint8 (N, channels, height, width).
 
@@ -76,43 +90,36 @@ def image_folder(
             and a dataset that is larger is decoded in every epoch.
         decoder: who decodes JPEG files: pillow, simplejpeg (the same pixels, sooner; `pip install clfkit[jpeg]`) or
             torchvision, where its decoders load.
+        on_bad_sample: what becomes of an image that cannot be decoded: error (it stops), skip (it is left out and
+            listed in the run) or quarantine (a copy of its file is put into the run too). Files stay where they are.
+        max_bad: share (or number) of the images that may be left out; more are an error.
     """
     image = image_format(size, channels, resize, decoder)  # a missing decoder is told before the folder is read
-    found = labelled_files(root, csv, cache)
+    found = labelled_files(root, csv, cache, missing_too=on_bad_sample != "error")
     must_differ(found.classes)  # before images are decoded
-    files = ImageFiles(Path(root), found.names, image)
-    inputs = inputs_of(files, root, csv or "", memory, cache, cache_limit)
-    return Dataset(
-        inputs, found.labels, found.classes, "image", ids=found.names, given=found.given, image=image, files=files
-    )
+    images = ImageFiles(Path(root), found.names, image)
+    keeping = Keeping(root, csv or "", memory, cache, cache_limit)
+    return dataset_of(images, found, keeping, Rule(on_bad_sample, max_bad))
 
 
-class LabelledFiles(NamedTuple):
-    """Paths of image files relative to their folder, the class map, labels (N,) and index arrays of the given parts."""
-
-    names: Names
-    classes: ClassMap
-    labels: IndexArray
-    given: Mapping[Part, IndexArray]
-
-
-def labelled_files(root: str, csv: str | None, cache: str) -> LabelledFiles:
+def labelled_files(root: str, csv: str | None, cache: str, *, missing_too: bool = False) -> LabelledFiles:
     """What a folder in one of the three layouts holds; no image is opened. Raises as `image_folder` does.
 
-    cache: where it is kept for the next time; off for nowhere.
+    cache: where it is kept for the next time; off for nowhere. missing_too: name files that a CSV file lists and that
+    are not there, instead of raising.
     """
     folder = Path(root)
     if not folder.is_dir():
         raise missing(f"{root} is not a folder", root)
     if csv is not None and not (folder / csv).exists():
         raise DataError(f"data.csv: there is no file {folder / csv}")
-    file = IndexFile.of(cache, folder, "image_folder", csv or "")
+    file = IndexFile.of(cache, folder, "image_folder", csv or "", *(["missing too"] if csv and missing_too else []))
     kept = file.read() if file else None
     if kept is not None:
         found = _Found.of(kept)
     else:
         watched = Watched(folder)
-        found = _from_csv(folder, csv, watched) if csv is not None else _from_folders(folder, watched)
+        found = _from_csv(folder, csv, watched, missing_too) if csv is not None else _from_folders(folder, watched)
         if file:
             file.write(found.arrays(), watched)
     if csv is None:
@@ -219,7 +226,7 @@ def _check_counts(root: Path, folders: list[_ClassFolder], counts: list[int]) ->
             raise DataError(f"data.root: {where} has no images in its {len(of_part)} class folders")
 
 
-def _from_csv(root: Path, file: str, watched: Watched) -> _Found:
+def _from_csv(root: Path, file: str, watched: Watched, missing_too: bool) -> _Found:
     """The images that a CSV file lists. Raises DataError naming the line of a file that is missing or a repetition."""
     watched.add(file)
     table = read_csv(root / file)
@@ -231,7 +238,11 @@ def _from_csv(root: Path, file: str, watched: Watched) -> _Found:
     with work("checking listed files", len(cells)) as progress:
         for row, cell in enumerate(cells):
             name = _below(root, cell, table, row)
-            hashes.append(hash(_real(root, name, folders, table.where(row))))
+            real = _real(root, name, folders)
+            if real is None and not missing_too:
+                remedy = "; write the path with /" if "\\" in name else ""
+                raise DataError(f"{table.where(row)}: there is no file {root / name}{remedy}")
+            hashes.append(hash(real or ("", name)))
             names.extend([name.encode()])
             progress.advance()
     for folder in folders:
@@ -253,8 +264,8 @@ def _below(root: Path, cell: str, table: CsvTable, row: int) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _real(root: Path, name: str, folders: dict[str, str], where: str) -> tuple[str, str]:
-    """The real folder and the real name of a file, whatever links lead to it. Raises DataError if there is none.
+def _real(root: Path, name: str, folders: dict[str, str]) -> tuple[str, str] | None:
+    """The real folder and the real name of a file, whatever links lead to it; None if there is none.
 
     folders: those that are known already.
     """
@@ -271,8 +282,7 @@ def _real(root: Path, name: str, folders: dict[str, str], where: str) -> tuple[s
     except (OSError, ValueError):  # the latter for a path that holds a NUL
         mode = 0
     if not stat.S_ISREG(mode):
-        remedy = "; write the path with /" if "\\" in name else ""
-        raise DataError(f"{where}: there is no file {root / name}{remedy}")
+        return None
     real, _, last = path.rpartition(os.sep)
     return real, last
 
@@ -282,6 +292,6 @@ def _refuse_repeated(root: Path, names: Names, hashes: IndexArray, folders: dict
     _, which, times = np.unique(hashes, return_inverse=True, return_counts=True)
     seen: dict[tuple[str, str], int] = {}
     for row in np.flatnonzero(times[which] > 1).tolist():
-        first = seen.setdefault(_real(root, names[row], folders, table.where(row)), row)
+        first = seen.setdefault(_real(root, names[row], folders) or ("", names[row]), row)
         if first != row:
             raise DataError(f"{table.where(row)}: {root / names[row]} stands on line {table.lines[first]} already")

@@ -13,11 +13,23 @@ from pydantic import PositiveInt
 from clfkit.components import datasets
 from clfkit.data.bundle import Dataset, Decoder, Part
 from clfkit.data.index import IndexFile
-from clfkit.data.labelling import PART_NAMES, Coded, label_samples, must_differ, part_codes
+from clfkit.data.labelling import PART_NAMES, Coded, LabelledFiles, label_samples, must_differ, part_codes
+from clfkit.data.leaving_out import OnBadSample, Rule
 from clfkit.data.roots import missing
 from clfkit.data.scanning import entries
-from clfkit.data.shards import ShardImages, ShardIndex, index_shards
-from clfkit.data.sources._image_inputs import Cache, CacheLimit, Channels, Resize, Size, image_format, inputs_of
+from clfkit.data.shard_images import ShardImages
+from clfkit.data.shards import ShardIndex, index_shards
+from clfkit.data.sources._image_inputs import (
+    Cache,
+    CacheLimit,
+    Channels,
+    Keeping,
+    MaxBad,
+    Resize,
+    Size,
+    dataset_of,
+    image_format,
+)
 from clfkit.errors import DataError
 
 MOST_SHARDS = 1_000_000
@@ -36,6 +48,8 @@ def webdataset(
     cache: Cache = "auto",
     cache_limit: CacheLimit = 20.0,
     decoder: Decoder = "pillow",
+    on_bad_sample: OnBadSample = "error",
+    max_bad: MaxBad = 0.01,
 ) -> Dataset:
     """Image files in uncompressed tar files (shards), uint8 (N, channels, height, width).
 
@@ -60,6 +74,9 @@ def webdataset(
             and a dataset that is larger is decoded in every epoch.
         decoder: who decodes JPEG files: pillow, simplejpeg (the same pixels, sooner; `pip install clfkit[jpeg]`) or
             torchvision, where its decoders load.
+        on_bad_sample: what becomes of an image that cannot be decoded: error (it stops), skip (it is left out and
+            listed in the run) or quarantine (a copy of its file is put into the run too). Files stay where they are.
+        max_bad: share (or number) of the images that may be left out; more are an error.
     """
     image = image_format(size, channels, resize, decoder)  # a missing decoder is told before the shards are read
     folder = Path(root)
@@ -77,8 +94,9 @@ def webdataset(
     classes, labels, given = label_samples(_classes(folder, index), of_sample, f"data.root: {root}")
     must_differ(classes)  # before images are decoded
     images = ShardImages.of(paths, index, image)
-    inputs = inputs_of(images, root, f"shards {shards}", memory, cache, cache_limit)
-    return Dataset(inputs, labels, classes, "image", ids=index.ids, given=given, image=image, files=images)
+    keeping = Keeping(root, f"shards {shards}", memory, cache, cache_limit)
+    found = LabelledFiles(index.ids, classes, labels, given)
+    return dataset_of(images, found, keeping, Rule(on_bad_sample, max_bad))
 
 
 def _every(root: Path) -> list[Path]:
