@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("train_options", "history"),
     ("config", "engines.base"),
     ("data", "schedules", "losses", "metrics", "optimizers", "models", "augmentations", "mixings"),
-    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes", "left_out_files", "result_files"),
+    ("engines", "checkpoint", "bootstrap", "calibration", "mistakes", "left_out_files", "result_files", "checking"),
     ("run", "baselines", "views", "remembering"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching", "trackers"),
     ("plots", "memory", "timing", "preparation", "exporting"),

@@ -9,6 +9,7 @@ import typer
 
 from clfkit import __version__
 from clfkit.cli import (
+    check_data,
     compare,
     components,
     ensemble,
@@ -55,6 +56,7 @@ def clfkit(
 
 app.command("train", epilog="Example:  clfkit train configs/mnist.yaml --set train.epochs=2")(train.train)
 app.command("plan", epilog="Example:  clfkit plan configs/mnist.yaml --set train.batch_size=256")(plan.plan)
+app.command("check-data", epilog="Example:  clfkit check-data configs/omniglot.yaml --near")(check_data.check_data)
 app.command("eval", epilog="Example:  clfkit eval --checkpoint latest --split valid")(eval.evaluate)
 app.command("compare", epilog="Example:  clfkit compare 'outputs/blobs/*' --sort test.accuracy --out runs.html")(
     compare.compare

@@ -19,7 +19,8 @@ def validate(
 ) -> None:
     """Check config files: every fault of every file, one line each. Exit code 2 if there is one.
 
-    A data.root that is not on this machine is noted: it may well be on another.
+    A data.root that is not on this machine is noted: it may well be on another. No data is read; `clfkit check-data`
+    looks at the samples.
     """
     from clfkit.config import load_config
     from clfkit.data.roots import absent

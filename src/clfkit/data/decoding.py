@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 MOST_BYTES = 4 * MAX_PIXELS  # of a JPEG file: more than so many pixels take
+WHOLE = MAX_PIXELS  # a side that no file has, so that none is reduced to it
 ORIENTATION = 0x0112  # the tag in EXIF data
 
 
@@ -34,6 +35,17 @@ def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = 
         return _pixels(path, opened, image_format)
 
 
+def whole_picture(path: Path, image_format: ImageFormat, content: bytes | None = None) -> tuple[PixelArray, str]:
+    """One image file in full, upright, uint8 (channels, height, width) of any size, and Pillow's word for its mode.
+
+    It is decoded as `decode_image` decodes it, in the channels of the format and by its decoder. Raises as that does.
+    """
+    with opened_image(path, content) as opened:
+        mode = opened.mode
+        stored, _ = _stored(path, opened, image_format.model_copy(update={"height": WHOLE, "width": WHOLE}))
+        return turned(np.moveaxis(stored, 2, 0), opened.getexif().get(ORIENTATION, 1)), mode
+
+
 def shape_of(image_format: ImageFormat) -> tuple[int, int, int]:
     """(channels, height, width)."""
     return image_format.channels, image_format.height, image_format.width
@@ -41,22 +53,22 @@ def shape_of(image_format: ImageFormat) -> tuple[int, int, int]:
 
 def _pixels(path: Path, opened: ImageFile, image_format: ImageFormat) -> PixelArray:
     """An opened image file as uint8 (channels, height, width)."""
-    if opened.mode == "F":
-        raise BadImage(path, "unsupported", "floating-point pixels have no fixed range")
-    stored, extent = _stored(opened, image_format)
+    stored, extent = _stored(path, opened, image_format)
     orientation = opened.getexif().get(ORIENTATION, 1)  # formats that turn pixels themselves have lost it by now
     size = (image_format.height, image_format.width)
     crop = image_format.resize == "crop"
     return turned(fitted(stored, extent, size[::-1] if swaps_sides(orientation) else size, crop=crop), orientation)
 
 
-def _stored(opened: ImageFile, image_format: ImageFormat) -> tuple[PixelArray, tuple[float, float]]:
+def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[PixelArray, tuple[float, float]]:
     """The pixels of a file as they are stored (height, width, channels), 8 bits each, and the extent of the picture.
 
     JPEG files are reduced while they are decoded, but not below the size of the format.
     """
     from PIL.JpegImagePlugin import JpegImageFile
 
+    if opened.mode == "F":
+        raise BadImage(path, "unsupported", "floating-point pixels have no fixed range")
     grey = image_format.channels == 1
     least = max(image_format.height, image_format.width)
     width, height = opened.size

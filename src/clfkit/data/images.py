@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, Marked, PixelArray
-from clfkit.data.decoding import decode_image, shape_of
+from clfkit.data.decoding import decode_image, shape_of, whole_picture
 from clfkit.data.names import Names
 from clfkit.data.opening import no_file, opened_file, refused
 from clfkit.errors import BadImage
@@ -54,6 +54,9 @@ class Images(Inputs, Marked, Protocol):
 
     def content(self, row: int) -> bytes:
         """The bytes of one file as they are. Raises DataError."""
+
+    def whole(self, row: int) -> tuple[PixelArray, str]:
+        """One image in full, see `whole_picture`. Raises as `decode` does."""
 
 
 def decode_all(images: Images, progress: Callable[[int], object] = lambda count: None) -> PixelArray:
@@ -141,6 +144,10 @@ class ImageFiles:
         """The pixels of the files at `indices`. Raises DataError naming a file that cannot be read."""
         chosen = np.arange(len(self))[indices]
         return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
+
+    def whole(self, row: int) -> tuple[PixelArray, str]:
+        """See Images."""
+        return whole_picture(self.path(row), self.format)
 
     def decode(self, row: int | np.integer[Any]) -> PixelArray:
         """The pixels of one file. Raises BadImage, DataError for a disk that cannot be read."""

@@ -43,8 +43,7 @@ def load_bundle(data: Component[DataOptions], seed: int, fitted: DataSpec | None
     Raises DataError when files are missing, unreadable, do not make a classification problem or do not fit the
     model.
     """
-    dataset: Dataset = datasets.build(_at_home(data), seed)
-    _check(dataset)
+    dataset = _read(data, seed)
     parts = split_indices(dataset.labels, data.options.split, dataset.given, rng.generator(seed, "split"))
     if fitted is None:
         _refuse_unlearned(dataset, parts)
@@ -73,6 +72,23 @@ def _refuse_unlearned(dataset: Dataset, parts: Mapping[Part, IndexArray]) -> Non
                 f"data: the {part} part has classes that the train part does not have: {listed(names)}; "
                 "leave them out, or divide the samples otherwise (data.split)"
             )
+
+
+def read_undecoded(data: Component[DataOptions], seed: int) -> Dataset:
+    """All samples, images in files left there as they are, those included that cannot be decoded.
+
+    Raises DataError as `load_bundle` does for the rest.
+    """
+    wanted = {"memory": 0, "on_bad_sample": "skip"}
+    options = data.options
+    known = {name: value for name, value in wanted.items() if name in type(options).model_fields}
+    return _read(Component(data.name, options.model_copy(update=known)), seed)
+
+
+def _read(data: Component[DataOptions], seed: int) -> Dataset:
+    dataset: Dataset = datasets.build(_at_home(data), seed)
+    _check(dataset)
+    return dataset
 
 
 def _raw(dataset: Dataset, rows: IndexArray) -> str:

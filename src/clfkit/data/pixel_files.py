@@ -38,13 +38,27 @@ def row_ids(images: Images) -> RowIds:
     Raises DataError for a missing file.
     """
     transform = f"{VERSION}\0{versions(images.format.decoder)}\0{images.format.model_dump_json()}"
-    start = hashlib.blake2b(transform.encode(), digest_size=16)
+    return ids_of(images, transform)
+
+
+def ids_of(images: Images, about: str) -> RowIds:
+    """128 bits (N, 2) for each image: of its origin, and of what is made of it. Raises DataError for a missing file."""
+    start = hashlib.blake2b(about.encode(), digest_size=16)
     ids = bytearray()
     for origin in images.origins():
         digest = start.copy()
         digest.update(origin)
         ids += digest.digest()
     return np.frombuffer(bytes(ids), np.uint64).reshape(-1, 2)
+
+
+def places(ids: RowIds, among: RowIds) -> IndexArray:
+    """Where each of the ids (N, 2) stands among others (M, 2); -1 where it does not (N,)."""
+    if not len(among):
+        return np.full(len(ids), -1, np.int64)
+    order = np.argsort(among[:, 0])
+    at = order[np.minimum(np.searchsorted(among[order, 0], ids[:, 0]), len(order) - 1)]
+    return np.where((among[at] == ids).all(axis=1), at, -1)
 
 
 @dataclass(frozen=True)

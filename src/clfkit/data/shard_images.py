@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, IndexArray, PixelArray
-from clfkit.data.decoding import decode_image, shape_of
+from clfkit.data.decoding import decode_image, shape_of, whole_picture
 from clfkit.data.images import decode_each
 from clfkit.data.shards import ShardIndex
 from clfkit.data.tar_files import Member, read_member
@@ -78,6 +78,10 @@ class ShardImages:
     def decode(self, row: int | np.integer[Any]) -> PixelArray:
         """The pixels of one image. Raises BadImage, and DataError for a shard that cannot be read."""
         return decode_image(self.path(row), self.format, self.content(row))
+
+    def whole(self, row: int) -> tuple[PixelArray, str]:
+        """See Images."""
+        return whole_picture(self.path(row), self.format, self.content(row))
 
     def lost(self) -> Mapping[int, BadImage]:
         """See Images: what an index names is there."""

@@ -16,7 +16,7 @@ from clfkit.data.decoding import shape_of
 from clfkit.data.images import THREADS, Images, fits
 from clfkit.data.index import IndexFile, Watched, flat, names_in
 from clfkit.data.names import Names
-from clfkit.data.pixel_files import RowIds, row_ids
+from clfkit.data.pixel_files import RowIds, places, row_ids
 from clfkit.errors import BadImage, ImageFault
 from clfkit.reporting import work
 
@@ -121,13 +121,9 @@ class _Verdicts:
     def of(self, ids: RowIds) -> _Verdicts:
         """What is known of other images."""
         codes = np.full(len(ids), -1, np.int8)
-        reasons = {}
-        if len(self.ids):
-            order = np.argsort(self.ids[:, 0])
-            at = order[np.minimum(np.searchsorted(self.ids[order, 0], ids[:, 0]), len(order) - 1)]
-            same = (self.ids[at] == ids).all(axis=1)
-            codes[same] = self.codes[at[same]]
-            reasons = {row: self.reasons[int(at[row])] for row in np.flatnonzero(codes > 0).tolist()}
+        at = places(ids, self.ids)
+        codes[at >= 0] = self.codes[at[at >= 0]]
+        reasons = {row: self.reasons[int(at[row])] for row in np.flatnonzero(codes > 0).tolist()}
         return _Verdicts(ids, codes, reasons)
 
     def put(self, row: int, bad: BadImage | None) -> None:

@@ -57,9 +57,13 @@ class Keeping(NamedTuple):
 def dataset_of(images: Images, found: LabelledFiles, keeping: Keeping, rule: Rule) -> Dataset:
     """The images in memory, in a cache or as they are (see `load_images`), without those that the rule leaves out.
 
-    From now on the images know the state that their files are in, which may change later.
+    From now on the images know the state that their files are in, which may change later. Without any memory, which
+    options do not allow, they are all left in their files, unread: see `read_undecoded`.
     """
     root, about, memory, cache, cache_limit = keeping
+    if not memory:
+        names, classes, labels, given = found
+        return Dataset(images, labels, classes, "image", ids=names, given=given, image=images.format, files=images)
     left_out = LeftOut()
     if rule.on_bad_sample != "error":
         kept = IndexFile.of(cache, Path(root), "bad", about, images.format.model_dump_json())

@@ -1,0 +1,1 @@
+"""Samples examined before anything is trained on them."""

@@ -1,0 +1,142 @@
+"""From an experiment's config to a report on its data, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from clfkit import rng
+from clfkit.checking.classes import class_facts, class_findings
+from clfkit.checking.copies import copies, equal_rows
+from clfkit.checking.findings import Example, Fact, Finding, Place, Report, counted
+from clfkit.checking.looking import Looked, look_at_arrays, look_at_files
+from clfkit.checking.near import DISTANCE, alike
+from clfkit.checking.pictures import Pictures
+from clfkit.checking.rows import row_facts, row_findings
+from clfkit.checking.samples import Samples
+from clfkit.checking.sizes import size_facts, size_findings
+from clfkit.config import ExperimentConfig
+from clfkit.data.bundle import PARTS, Dataset, IndexArray, Part
+from clfkit.data.images import ImageFiles
+from clfkit.data.loading import read_undecoded
+from clfkit.data.roots import expanded
+from clfkit.data.shard_images import ShardImages
+from clfkit.data.splitting import split_indices
+from clfkit.errors import DataError
+
+
+def check_data(config: ExperimentConfig, *, near: bool = False) -> Report:
+    """Look at every sample of an experiment once.
+
+    near: look for pictures that are alike, too. Raises DataError as `load_bundle` does for data that make no
+    classification problem, but not for images that cannot be decoded.
+    """
+    dataset = read_undecoded(config.data, config.data_seed)
+    if dataset.kind == "vector":
+        return _check_vectors(config, dataset)
+    looked = _looked(config, dataset)
+    if not len(looked.rows):
+        raise DataError(f"none of {len(dataset.labels):,} images can be decoded: {next(iter(looked.bad.values()))}")
+    samples, undivided = _divided(config, dataset, looked.rows)
+    what = f"{len(dataset.labels):,} images of {len(dataset.classes):,} classes"
+    facts = [*class_facts(samples), *size_facts(looked.pictures, dataset.image)]
+    findings = [
+        *_bad(dataset, looked),
+        *undivided,
+        *copies(samples, groups := equal_rows(looked.pictures["digest"]), "image"),
+        *(_alike(samples, looked.pictures, groups) if near else ()),
+        *class_findings(samples),
+        *size_findings(samples, looked.pictures, dataset.image),
+    ]
+    return Report(config.name, what, facts, _worst_first(findings))
+
+
+def _check_vectors(config: ExperimentConfig, dataset: Dataset) -> Report:
+    samples, undivided = _divided(config, dataset, np.arange(len(dataset.labels)))
+    what = f"{len(dataset.labels):,} rows of {len(dataset.classes):,} classes"
+    facts = class_facts(samples)
+    if dataset.density is not None:
+        drawn = f"drawn from the density that {config.data.name} describes: there are no files to check"
+        return Report(config.name, what, [*facts, Fact("source", drawn, {"synthetic": True})])
+    findings = [*undivided, *row_findings(dataset, samples), *class_findings(samples)]
+    return Report(config.name, what, [*facts, *row_facts(dataset)], _worst_first(findings))
+
+
+def _looked(config: ExperimentConfig, dataset: Dataset) -> Looked:
+    images, options = dataset.files, config.data.options
+    if not isinstance(images, (ImageFiles, ShardImages)):
+        return look_at_arrays(dataset.inputs)
+    return look_at_files(images, Path(expanded(getattr(options, "root", ""))), getattr(options, "cache", "off"))
+
+
+def _divided(config: ExperimentConfig, dataset: Dataset, rows: IndexArray) -> tuple[Samples, list[Finding]]:
+    """The samples at these rows, divided as training divides them once the others are gone.
+
+    Where they cannot be divided so, all are train samples, and why is a finding.
+    """
+    places = np.full(len(dataset.labels), -1, np.int64)
+    places[rows] = np.arange(len(rows))
+    given: dict[Part, IndexArray] = {part: places[at][places[at] >= 0] for part, at in dataset.given.items()}
+    labels = dataset.labels[rows]
+    undivided: list[Finding] = []
+    try:
+        divided = split_indices(labels, config.data.options.split, given, rng.generator(config.data_seed, "split"))
+    except DataError as error:
+        divided = {}
+        remedy = "until then all count as train samples here"
+        undivided.append(Finding("split", True, len(rows), str(error), remedy))
+    parts = np.zeros(len(rows), np.int8)
+    for part, at in divided.items():
+        parts[at] = PARTS.index(part)
+    ids = np.arange(len(dataset.labels)) if dataset.ids is None else dataset.ids
+    return Samples(ids[rows], dataset.classes, labels, parts), undivided
+
+
+def _bad(dataset: Dataset, looked: Looked) -> Iterator[Finding]:
+    """Images that cannot be decoded, with their classes, given parts and reasons."""
+    if not looked.bad:
+        return
+    of_row: dict[int, Part] = {int(row): part for part, at in dataset.given.items() for row in at}
+    ids, names = dataset.ids, dataset.classes.names
+    assert ids is not None, "files have names"
+    examples = [
+        Example(bad.reason, (Place(str(ids[row]), names[dataset.labels[row]], of_row.get(row)),))
+        for row, bad in looked.bad.items()
+    ]
+    yield Finding(
+        "bad_files", True, len(examples), f"{counted(len(examples), 'image')} that cannot be decoded",
+        "mend or remove the files, or train without them: --set data.on_bad_sample=skip", examples,
+    )  # fmt: skip
+
+
+def _alike(samples: Samples, pictures: Pictures, groups: list[IndexArray]) -> Iterator[Finding]:
+    """Pictures that look alike, of which no more is sure; of equal ones the first stands for all."""
+    first = np.ones(len(samples), np.bool_)
+    for group in groups:
+        first[group[1:]] = False
+    rows = np.flatnonzero(first)
+    pairs = alike(pictures["thumb"][rows])
+    if not len(pairs.rows):
+        return
+    at = rows[pairs.rows]
+    across = samples.parts[at[:, 0]] != samples.parts[at[:, 1]]
+    torn = samples.labels[at[:, 0]] != samples.labels[at[:, 1]]
+    order = np.lexsort((pairs.distances, ~torn, ~across))
+    least = "" if pairs.complete else "at least "
+    summary = (
+        f"{least}{counted(len(at), 'pair')} of images that look alike: {int(across.sum()):,} across splits, "
+        f"{int(torn.sum()):,} of two classes"
+    )
+    examples = [
+        Example(f"{pairs.distances[row]} of 64 bits differ", samples.places(at[row].tolist())) for row in order.tolist()
+    ]
+    yield Finding(
+        "near_copies", False, len(at), summary,
+        f"look at them: they differ in at most {DISTANCE} bits of a hash, and may be different pictures", examples,
+    )  # fmt: skip
+
+
+def _worst_first(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: not finding.hurts)
