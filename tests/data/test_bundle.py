@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from clfkit.data.bundle import ClassMap, DataBundle, DataSpec, Split, listed
@@ -34,6 +37,21 @@ def test_translation_of_a_subset_allows_missing_classes_only() -> None:
     assert ANIMALS.translation(ClassMap(names=("eel",)), "it", subset=True).tolist() == [2]
     with pytest.raises(ClassMismatch, match=r"extra: 'fox'$"):
         ANIMALS.translation(ClassMap(names=("fox",)), "it", subset=True)
+
+
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=30, unique=True), st.randoms())
+def test_classes_of_any_names_and_order_are_matched_by_name(names: list[str], random: Random) -> None:
+    """Also after they were stored, and whatever part of them the other side has."""
+    classes = ClassMap.model_validate_json(ClassMap(names=tuple(names)).model_dump_json())
+    others = random.sample(names, random.randint(1, len(names)))
+    translation = classes.translation(ClassMap(names=tuple(others)), "it", subset=True)
+    assert [classes.names[at] for at in translation] == others
+    assert [classes.index[name] for name in names] == list(range(len(names)))
+    if len(others) < len(names):
+        with pytest.raises(ClassMismatch, match="missing"):
+            classes.translation(ClassMap(names=tuple(others)), "it")
+        with pytest.raises(ClassMismatch, match="extra"):
+            ClassMap(names=tuple(others)).translation(classes, "it", subset=True)
 
 
 def test_class_names_must_differ() -> None:

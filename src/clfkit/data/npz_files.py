@@ -16,6 +16,8 @@ from clfkit.data.statistics import LARGEST
 from clfkit.errors import DataError
 
 MAX_BYTES = 8 * 1024**3  # of all arrays together, uncompressed
+HARMLESS, EXPANSION = 256 * 1024**2, 200
+"""Beyond so many bytes arrays may be as many times as large as their file: zeros alone shrink to a thousandth."""
 
 INPUT_NAMES = ("x", "X", "inputs", "features")
 LABEL_NAMES = ("y", "Y", "labels", "label")
@@ -24,8 +26,8 @@ LABEL_NAMES = ("y", "Y", "labels", "label")
 def read_arrays(path: Path, *wanted: tuple[str, ...]) -> list[npt.NDArray[np.generic] | None]:
     """For each group of names in `wanted` the first array of the archive that has one of them, or None.
 
-    Raises DataError for anything but a sound .npz file, for more than `MAX_BYTES`, and for arrays of Python
-    objects.
+    Raises DataError for anything but a sound .npz file, for more than `MAX_BYTES`, for a small file that expands to
+    much, and for arrays of Python objects.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -33,6 +35,9 @@ def read_arrays(path: Path, *wanted: tuple[str, ...]) -> list[npt.NDArray[np.gen
             total = sum(info.file_size for info in members.values())
             if total > MAX_BYTES:
                 raise DataError(f"{path}: {total / 1024**3:.0f} GiB of arrays; at most {MAX_BYTES // 1024**3} are read")
+            if total > max(HARMLESS, EXPANSION * path.stat().st_size):
+                times = total / path.stat().st_size
+                raise DataError(f"{path}: arrays {times:,.0f} times as large as their file; save them with np.savez")
             found = [next((name for name in names if name in members), None) for names in wanted]
             return [None if name is None else _array(archive, members[name], path) for name in found]
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:

@@ -114,6 +114,9 @@ def _read_torch(path: Path, culprit: str) -> object:
 
     if path.is_file() and not zipfile.is_zipfile(path):
         raise ModelError(f"{culprit} cannot be read: not a zip file, as torch.save writes since torch 1.6")
+    with zipfile.ZipFile(path) as parts:
+        if sum(part.file_size for part in parts.infolist()) > path.stat().st_size:
+            raise ModelError(f"{culprit} cannot be read: its parts are compressed, which torch.save never does")
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
