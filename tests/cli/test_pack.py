@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -154,20 +155,20 @@ def test_a_shard_is_written_before_the_next_is_planned(
     monkeypatch.setattr("clfkit.data.packing.MEGABYTE", 10_000)
     looked_at: list[str] = []
     looked_at_first: list[int] = []
-    look, read = Path.stat, Path.read_bytes
+    look, plain = Path.stat, os.open
 
     def stat(self: Path, **options: bool) -> os.stat_result:
         if self.suffix == ".png":
             looked_at.append(self.name)
         return look(self, **options)
 
-    def read_bytes(self: Path) -> bytes:
-        if self.suffix == ".png":
+    def opened(path: Any, *rest: Any, **more: Any) -> int:
+        if os.fspath(path).endswith(".png"):
             looked_at_first.append(len(looked_at))
-        return read(self)
+        return plain(path, *rest, **more)
 
     monkeypatch.setattr(Path, "stat", stat)
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(os, "open", opened)
     assert cli("pack", photos, "--out", tmp_path / "shards", "--shard-size", "1").code == 0
     assert 0 < looked_at_first[0] < 10 < len(looked_at)
 
@@ -225,16 +226,16 @@ def test_what_cannot_be_packed(cli, blobs: Path, photos: Path, tmp_path: Path) -
 
 
 def test_a_failure_leaves_nothing_behind(cli, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Path.read_bytes
+    plain = os.open
 
-    def vanished(self: Path) -> bytes:
-        if self.name == "0.jpg":
-            raise FileNotFoundError(2, "No such file or directory", str(self))
-        return read(self)
+    def vanished(path: Any, *rest: Any, **more: Any) -> int:
+        if os.fspath(path).endswith("/0.jpg"):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return plain(path, *rest, **more)
 
-    monkeypatch.setattr(Path, "read_bytes", vanished)
+    monkeypatch.setattr(os, "open", vanished)
     before = sorted(tmp_path.iterdir())
     done = cli("pack", photos, "--out", tmp_path / "shards")
     assert done.code == 1
-    assert "0.jpg: No such file or directory" in done.err
+    assert "0.jpg: no such file" in done.err
     assert sorted(tmp_path.iterdir()) == before

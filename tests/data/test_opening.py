@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import io
 import os
 import socket
 import struct
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clfkit.data.opening import opened_file, read_header
+from clfkit.data.opening import opened_file, read_file, read_header
 from clfkit.errors import BadImage, DataError
 
 
@@ -95,3 +96,26 @@ def test_what_the_system_refuses_is_told_from_what_the_image_is(
 def test_a_bad_image_comes_whole_from_another_process() -> None:
     error = copy.copy(BadImage(Path("a"), "empty", "an empty file"))
     assert (error.path, error.fault, str(error)) == (Path("a"), "empty", "a: an empty file")
+
+
+def test_a_disk_that_fails_while_it_is_read_says_nothing_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+
+    class Failing(io.RawIOBase):
+        def readinto(self, _: object) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        def readable(self) -> bool:
+            return True
+
+    def failing(descriptor: int, _: str) -> io.RawIOBase:
+        os.close(descriptor)
+        return Failing()
+
+    monkeypatch.setattr(os, "fdopen", failing)
+    for reading in (read_header, read_file):
+        with pytest.raises(DataError, match="cannot be read: input/output error") as found:
+            reading(tmp_path / "a.png")
+        assert not isinstance(found.value, BadImage)

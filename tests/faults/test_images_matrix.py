@@ -20,7 +20,6 @@ from PIL import Image
 from clfkit.__main__ import main
 from clfkit.components import datasets
 from clfkit.config import load_config
-from clfkit.data import images
 from clfkit.data.bundle import DataBundle, Decoder, ImageFormat
 from clfkit.data.decoding import decode_image
 from clfkit.data.loading import load_bundle
@@ -37,7 +36,7 @@ pytestmark = pytest.mark.fault("E1")
 BAD = {what: odd for what, odd in ODD_IMAGES.items() if isinstance(odd.outcome, Refused) and "pillow" in odd.outcome.by}
 CLASSES = ("cat", "dog")
 SOUND = 20  # images of each class
-SKIP = {"on_bad_sample": "skip", "max_bad": 0.9}
+SKIP: dict[str, Any] = {"on_bad_sample": "skip", "max_bad": 0.9}
 
 
 def form(decoder: Decoder) -> ImageFormat:
@@ -89,11 +88,11 @@ def folder(tmp_path: Path) -> Path:
 
 def add_all_bad(root: Path) -> dict[str, Refused]:
     """Put every bad image into a class; the id of each, and what is wrong with it."""
-    expected = {}
+    expected: dict[str, Refused] = {}
     for number, odd in enumerate(BAD.values()):
+        path = place(odd._replace(name=f"bad-{number:02}{Path(odd.name).suffix}"), root / CLASSES[number % 2])
         assert isinstance(odd.outcome, Refused)
-        odd = odd._replace(name=f"bad-{number:02}{Path(odd.name).suffix}")
-        expected[place(odd, root / CLASSES[number % 2]).relative_to(root).as_posix()] = odd.outcome
+        expected[path.relative_to(root).as_posix()] = odd.outcome
     return expected
 
 
@@ -132,7 +131,11 @@ def test_one_bad_image_stops_by_default_and_is_named(what: str, folder: Path) ->
     assert str(path) in str(stopped.value)
 
 
-STORAGE = {"resident": {"cache": "off"}, "cached": {"memory": 1}, "streamed": {"memory": 1, "cache": "off"}}
+STORAGE: dict[str, dict[str, Any]] = {
+    "resident": {"cache": "off"},
+    "cached": {"memory": 1},
+    "streamed": {"memory": 1, "cache": "off"},
+}
 
 
 @pytest.mark.matrix
@@ -202,14 +205,14 @@ def test_a_class_does_not_vanish(folder: Path) -> None:
 def test_what_was_found_is_remembered_until_a_file_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_all_bad(folder)
     decoded: list[str] = []
-    plain = images.decode_image
+    plain = decode_image
 
     def counted(path: Path, *rest: Any) -> Any:
         decoded.append(path.name)
         return plain(path, *rest)
 
     first = load(folder, **SKIP)
-    monkeypatch.setattr(images, "decode_image", counted)
+    monkeypatch.setattr("clfkit.data.images.decode_image", counted)
     assert load(folder, **SKIP).left_out.samples == first.left_out.samples
     assert decoded == []
     cured, spoiled = folder / "cat/bad-00.png", folder / "cat/00.png"

@@ -17,7 +17,7 @@ import numpy as np
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, Marked, PixelArray
 from clfkit.data.decoding import decode_image, shape_of, whole_picture
 from clfkit.data.names import Names
-from clfkit.data.opening import no_file, opened_file, refused
+from clfkit.data.opening import no_file, read_file, refused
 from clfkit.errors import BadImage
 from clfkit.reporting import work
 
@@ -169,8 +169,7 @@ class ImageFiles:
 
     def content(self, row: int) -> bytes:
         """See Images."""
-        with opened_file(self.path(row)) as file:
-            return file.read()
+        return read_file(self.path(row))
 
     def origins(self) -> Iterator[bytes]:
         """For each file its true path, by whichever way its folder was named, and its stats."""

@@ -78,11 +78,12 @@ def opened_image(path: Path, content: bytes | None = None) -> Iterator[ImageFile
     from PIL import Image, UnidentifiedImageError
 
     with opened_file(path) if content is None else io.BytesIO(content) as file:
-        start = file.read(BEGINNING)
-        if not start:
-            raise BadImage(path, "empty", "an empty file")
-        file.seek(0)
+        start = b""
         try:
+            start = file.read(BEGINNING)
+            if not start:
+                raise BadImage(path, "empty", "an empty file")
+            file.seek(0)
             with Image.open(file, formats=READ) as opened:
                 width, height = opened.size
                 if width * height > MAX_PIXELS:
@@ -112,6 +113,15 @@ def opened_file(path: Path) -> BinaryIO:
         return os.fdopen(os.open(path, os.O_RDONLY | AT_ONCE), "rb")  # it may have become a pipe since
     except OSError as error:
         raise refused(path, error) from None
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file. Raises as `opened_file` does."""
+    with opened_file(path) as file:
+        try:
+            return file.read()
+        except OSError as error:
+            raise refused(path, error) from None
 
 
 def no_file(path: Path, mode: int) -> BadImage:

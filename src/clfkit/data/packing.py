@@ -17,7 +17,7 @@ from clfkit.data.bundle import PARTS, IndexArray
 from clfkit.data.images import MEGABYTE
 from clfkit.data.labelling import LabelledFiles
 from clfkit.data.names import Names
-from clfkit.data.opening import opened_file
+from clfkit.data.opening import read_file
 from clfkit.data.scanning import is_image
 from clfkit.errors import DataError
 from clfkit.reporting import Work, say, work
@@ -100,11 +100,7 @@ def _write_shard(path: Path, found: LabelledFiles, root: Path, chosen: IndexArra
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for index in map(int, chosen):
                 source = root / found.names[index]
-                try:
-                    with opened_file(source) as opened:
-                        content = opened.read()
-                except OSError as error:
-                    raise DataError(f"{source}: {error.strerror}") from None
+                content = read_file(source)
                 for suffix, held in ((source.suffix.lower(), content), (".cls", b"%d" % found.labels[index])):
                     member = tarfile.TarInfo(_key(found.names[index]) + suffix)
                     member.size = len(held)
