@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from clfkit import storage
-from clfkit.checkpoint import Checkpoint, find_checkpoint, read_checkpoint, read_provenance, write_checkpoint
+from clfkit.checkpoint import (
+    ARRAY_FILES,
+    Checkpoint,
+    find_checkpoint,
+    read_checkpoint,
+    read_provenance,
+    write_checkpoint,
+)
 from clfkit.errors import CheckpointError, RunError
 from clfkit.history import TrainState
 from clfkit.run import RunDirectory
@@ -33,6 +40,7 @@ def checkpoint(finished_run: RunDirectory) -> Checkpoint:
     return dataclasses.replace(
         finished_run.checkpoint("last"),
         progress={"loss": np.arange(3.0), "count": np.arange(3)},
+        best=finished_run.checkpoint("best").model,
         state=TrainState(epoch=1, step=8, position=3, best_epoch=1, best_value=0.1 + 0.2, seconds=0.5),
     )
 
@@ -40,7 +48,7 @@ def checkpoint(finished_run: RunDirectory) -> Checkpoint:
 def assert_equal(one: Checkpoint, other: Checkpoint) -> None:
     for field in dataclasses.fields(Checkpoint):
         mine, theirs = getattr(one, field.name), getattr(other, field.name)
-        if field.name not in ("model", "optimizer", "progress"):
+        if field.name not in ARRAY_FILES:
             assert mine == theirs, field.name
             continue
         assert mine.keys() == theirs.keys()
@@ -57,7 +65,7 @@ def test_round_trip(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 
 def test_parts_that_are_empty_are_absent(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    bare = dataclasses.replace(checkpoint, optimizer={}, progress={}, records=())
+    bare = dataclasses.replace(checkpoint, optimizer={}, progress={}, best={}, records=(), state=TrainState())
     write_checkpoint(tmp_path / "last", checkpoint)
     write_checkpoint(tmp_path / "last", bare)
     names = {path.name for path in (tmp_path / "last").iterdir()}
@@ -103,7 +111,14 @@ def folder(checkpoint: Checkpoint, tmp_path: Path) -> Path:
     return tmp_path / "c"
 
 
-FILES = ("checkpoint.json", "history.jsonl", "model.safetensors", "optimizer.safetensors", "progress.safetensors")
+FILES = (
+    "checkpoint.json",
+    "history.jsonl",
+    "model.safetensors",
+    "optimizer.safetensors",
+    "progress.safetensors",
+    "best.safetensors",
+)
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
@@ -373,6 +388,6 @@ def test_first_checkpoint_of_all_survives_two_crashes(checkpoint: Checkpoint, tm
 
 def test_full_disk_is_an_expected_error(checkpoint: Checkpoint, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="cannot write checkpoint"):
+    with pytest.raises(RunError, match=r"cannot make .*: File exists"):
         write_checkpoint(tmp_path / "file" / "last", checkpoint)
     assert storage.without_nan(float("nan")) is None

@@ -328,7 +328,7 @@ def test_predictions_are_there_in_full_or_not_at_all(run: RunDirectory, monkeypa
     path = run.save_predictions("test", labels=np.arange(2))
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(RunError, match=r"cannot write .*test\.npz: No space left"):
+        with pytest.raises(RunError, match=r"cannot write .*test\.npz: the disk is full"):
             run.save_predictions("test", labels=np.arange(3))
     with np.load(path) as stored:
         assert len(stored["labels"]) == 2
@@ -373,7 +373,7 @@ def test_full_disk_is_an_expected_error_for_every_file_of_a_run(
         lambda: run.plot_path("curves", "png"),
         run.discard_results,
     ):
-        with pytest.raises(RunError, match=r"cannot (write|make|remove) .*: No space left"):
+        with pytest.raises(RunError, match=r"cannot (write|make|remove) .*: the disk is full"):
             change()
 
 

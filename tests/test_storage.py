@@ -32,7 +32,7 @@ def test_failure_keeps_the_old_content_and_leaves_nothing_behind(
 
     with monkeypatch.context() as patch:
         patch.setattr(os if broken == "fsync" else Path, broken, fail)
-        with pytest.raises(RunError, match=r"cannot write .*a\.txt: No space left on device"):
+        with pytest.raises(RunError, match=r"cannot write .*a\.txt: the disk is full \(.* are free"):
             write_atomically(file, b"new")
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]

@@ -3,8 +3,9 @@
 checkpoint.json        format, versions, config, spec, fingerprint of the data, train state
 history.jsonl          one record for each finished epoch
 model.safetensors      weights and buffers
-optimizer.safetensors  what the optimizer keeps (absent in a `best` checkpoint)
+optimizer.safetensors  what the optimizer keeps (in `last` and `previous`)
 progress.safetensors   step results of an epoch that is not finished (absent at its end)
+best.safetensors       the model of the best epoch so far (in `last` and `previous`, where it is not `model`)
 manifest.json          SHA-256 of every other file
 """
 
@@ -12,9 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,21 +26,20 @@ from clfkit import __version__
 from clfkit.config import ExperimentConfig, config_from_plain
 from clfkit.data.bundle import DataSpec
 from clfkit.engines.base import Arrays
-from clfkit.errors import CheckpointError, ConfigError, RunError
+from clfkit.errors import CheckpointError, ConfigError
 from clfkit.history import EpochRecord, TrainState, as_lines, read_records
-from clfkit.storage import changing, flush_folder, without_nan, write_through
+from clfkit.storage import changing, flush_folder, made, removed, without_nan, write_through
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 SWAPS = 3
 """How often a checkpoint may be replaced while it is read before the reader gives up."""
-SNAPSHOT = re.compile(r"epoch-(\d+)")
-ARRAY_FILES = ("model", "optimizer", "progress")
+ARRAY_FILES = ("model", "optimizer", "progress", "best")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that evaluating needs, and with `optimizer` and `progress` all that resuming needs.
+    """Everything that evaluating needs, and with `optimizer`, `progress` and `best` all that resuming needs.
 
     class_counts: samples of each class in the train split, from which class weights follow.
     temperature: of the probabilities, fitted on the valid split of a finished run, see `clfkit.calibration`.
@@ -55,36 +54,54 @@ class Checkpoint:
     model: Arrays
     optimizer: Arrays = field(default_factory=dict)
     progress: Arrays = field(default_factory=dict)
+    best: Arrays = field(default_factory=dict)
     temperature: float | None = None
 
+    @property
+    def is_best(self) -> bool:
+        """Whether `model` is that of the best epoch so far, as it is when no step was done since."""
+        best = self.state.best_epoch
+        return best > 0 and self.records[best - 1].step == self.state.step
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays, which is nearly all that it takes on the disk."""
+        return sum(array.nbytes for name in ARRAY_FILES for array in getattr(self, name).values())
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, previous: Path | None = None) -> None:
     """Write to `folder`, replacing what is there. At any moment one complete checkpoint can be found.
 
     The new one is written beside the old under `.new`, the old moves to `.old`, the new takes its place.
+    previous: where the replaced one is kept; by default it goes.
     Raises RunError when the disk does not take it; the previous checkpoint then still stands.
     """
-    new, old = _beside(folder)
-    try:
-        standing = find_checkpoint(folder)
-        if standing not in (None, folder):  # a crash between the two renames: finish what it began
-            standing.rename(folder)
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        sums = {}
-        for name, content in _files(checkpoint):
-            write_through(new / name, content)
-            sums[name] = hashlib.sha256(content).hexdigest()
-        write_through(new / MANIFEST, json.dumps(sums, indent=2).encode())
-        flush_folder(new)
+    new, old = beside(folder)
+    made(folder.parent)
+    with changing(folder, "write checkpoint", checkpoint.size):
+        finish(folder, previous)
+        try:
+            _fill(new, checkpoint)
+        except OSError:
+            with suppress(OSError):  # what is incomplete only takes room
+                removed(new)
+            raise
         if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         new.rename(folder)
         flush_folder(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise RunError(f"cannot write checkpoint {folder}: {error.strerror or error}") from error
+        finish(folder, previous)
+
+
+def _fill(folder: Path, checkpoint: Checkpoint) -> None:
+    """Make a folder of files and their manifest, and wait until it is on the disk. Raises OSError."""
+    folder.mkdir()
+    sums = {}
+    for name, content in _files(checkpoint):
+        write_through(folder / name, content)
+        sums[name] = hashlib.sha256(content).hexdigest()
+    write_through(folder / MANIFEST, json.dumps(sums, indent=2).encode())
+    flush_folder(folder)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -95,7 +112,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         head = json.loads(contents["checkpoint.json"])
         if head["format"] != FORMAT:
             raise CheckpointError(f"{folder}: checkpoint format {head['format']}; this clfkit reads format {FORMAT}")
-        return Checkpoint(
+        checkpoint = Checkpoint(
             config=config_from_plain(head["config"], f"{folder}/checkpoint.json"),
             spec=DataSpec.model_validate(head["spec"]),
             class_counts=tuple(map(int, head["class_counts"])),
@@ -105,6 +122,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             temperature=None if head.get("temperature") is None else float(head["temperature"]),
             **{name: _arrays(folder, name, contents) for name in ARRAY_FILES},
         )
+        if checkpoint.state.best_epoch > len(checkpoint.records):
+            raise ValueError(f"its best epoch is {checkpoint.state.best_epoch} of {len(checkpoint.records)}")
+        return checkpoint
     except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{folder}: not a checkpoint of clfkit: {_first_line(error)}") from None
     except ConfigError as error:
@@ -125,43 +145,27 @@ def read_provenance(folder: Path) -> tuple[str, int]:
 
 def find_checkpoint(folder: Path) -> Path | None:
     """The folder, or what a crash between two renames left of it; None when there is nothing."""
-    for candidate in (folder, *_beside(folder.resolve()), folder):  # again: a swap may have ended meanwhile
+    for candidate in (folder, *beside(folder.resolve()), folder):  # again: a swap may have ended meanwhile
         if (candidate / MANIFEST).is_file():
             return candidate
     return None
 
 
-@dataclass(frozen=True)
-class SnapshotFolder:
-    """The models of single epochs of one run, each a checkpoint of its own without what only resuming needs."""
-
-    path: Path
-
-    def write(self, epoch: int, checkpoint: Checkpoint) -> None:
-        """Write epoch-<number>, replacing one of the same epoch. Raises RunError."""
-        write_checkpoint(self.path / f"epoch-{epoch:04}", checkpoint)
-
-    def by_epoch(self) -> dict[int, Path]:
-        """Every complete one by its epoch, oldest first."""
-        numbers = sorted({int(found[1]) for path in self.path.glob("epoch-*") if (found := SNAPSHOT.match(path.name))})
-        places = ((number, find_checkpoint(self.path / f"epoch-{number:04}")) for number in numbers)
-        return {number: place for number, place in places if place is not None}
-
-    def discard(self, path: Path) -> None:
-        """Remove one, the manifest first: what a crash leaves of it is no checkpoint. Raises RunError."""
-        with changing(path, "remove"):
-            (path / MANIFEST).unlink()
-            shutil.rmtree(path)
-
-    def discard_after(self, epoch: int) -> None:
-        """Remove those of later epochs. Raises RunError."""
-        for number, path in self.by_epoch().items():
-            if number > epoch:
-                self.discard(path)
-
-
-def _beside(folder: Path) -> tuple[Path, Path]:
+def beside(folder: Path) -> tuple[Path, Path]:
+    """Where a checkpoint is written before it gets its name, and where the one that it replaces waits meanwhile."""
     return folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+
+
+def finish(folder: Path, previous: Path | None) -> None:
+    """End what a writer began: name the checkpoint, keep the one before it, remove the rest. Raises OSError."""
+    new, old = beside(folder)
+    standing = find_checkpoint(folder)
+    if standing not in (None, folder):  # it ended between the two renames
+        standing.rename(removed(folder))
+    if previous is not None and (old / MANIFEST).is_file():
+        old.rename(removed(previous))
+    removed(new)
+    removed(old)
 
 
 def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:

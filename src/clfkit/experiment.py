@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,28 +15,29 @@ from clfkit.announcing import announcement
 from clfkit.attempts import Attempts
 from clfkit.baselines import compare
 from clfkit.batch_size import prepared
-from clfkit.checkpoint import Checkpoint
 from clfkit.classifier import Classifier
+from clfkit.components import NoOptions
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle
 from clfkit.drawing import draw_figures
-from clfkit.engines.averaging import without_moments
-from clfkit.engines.base import Engine, Totals
+from clfkit.engines.base import Engine
 from clfkit.environment import differences, environment
-from clfkit.errors import ClfkitError, Interrupted, RunError
+from clfkit.errors import CheckpointError, ClfkitError, Interrupted, RunError
 from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.left_out_files import LeftOutFiles
 from clfkit.memory import RunMemory
 from clfkit.preparation import memory_errors, read_data, refuse_several
+from clfkit.registry import Component
 from clfkit.remembering import Observer
 from clfkit.report.page import write_report
 from clfkit.reporting import Audience, heard_by
-from clfkit.resuming import how_far, other_samples, refuse_changes, refuse_joined, same_batches, same_moments, stretched
+from clfkit.restoring import Restored, restore_newest
+from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, stretched
+from clfkit.room import lack_of_room
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
 from clfkit.trackers import Tracking
-from clfkit.train_options import TrainOptions
 from clfkit.trainer import Trainer
 from clfkit.world import World
 
@@ -92,6 +93,7 @@ def resume_run(
 ) -> RunDirectory:
     """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
 
+    Where that is damaged or not of this run, from the one before it, which comes to the same.
     config: the options as they are now; a larger train.epochs extends the run, any other change needs `force`.
     Raises UsageError for changes, RunError when there is nothing left to do, CheckpointError.
     """
@@ -100,16 +102,17 @@ def resume_run(
     config = same_batches(config or before, before)
     refuse_changes(run, before, config, force)
     with run.lock():
-        checkpoint = run.checkpoint("last")
+        if not run.resumable():
+            raise CheckpointError(f"{run.path} has no last checkpoint")
         session = _Session.prepare(config, run, listener, clock or Stopwatch(), world or World(), fresh=False)
-        session.restore(checkpoint)
-        session.clock.after(run.status().get("timing", {}), checkpoint.records)
+        found = session.restore((before.model, config.model))
+        session.clock.after(run.status().get("timing", {}), found.checkpoint.records)
         if session.trainer.finished and run.status()["status"] == "finished":
             raise RunError(f"nothing left to do in {run.path}, {how_far(session.trainer.state, config.train)}")
         session.world.largest(0)  # everybody has read the checkpoint before it is replaced
         if config != before:
             run.replace_config(config)
-        session.go_on(checkpoint.config.train)
+        session.go_on(found)
         session.complete()
     return run
 
@@ -152,42 +155,43 @@ class _Session:
 
     def begin(self) -> None:
         """Write down what a run starts with."""
-        if self.bundle.spec.inputs == "vector":  # small, and the boundary before training wants it
+        self._look_for_room()
+        if self._has_initial:
             initial = self.memory.checkpoint(TrainState(), (), self.engine.model_state())
             self.run.save_checkpoint("initial", initial)
         self._announce()
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything back as it was when the checkpoint was written. The run's files stay as they are."""
-        if checkpoint.fingerprint != self.bundle.fingerprint:
-            raise other_samples(self.run.path, checkpoint.config, self.config)
-        trained, now = checkpoint.config.train, self.config.train
-        fits = same_moments(trained.optimizer, now.optimizer)
-        self.engine.load_state(
-            checkpoint.model, checkpoint.optimizer if fits else without_moments(checkpoint.optimizer)
-        )
-        state, progress = checkpoint.state, checkpoint.progress
-        before = {name.removeprefix("best/"): progress[name] for name in progress if name.startswith("best/")}
-        self.trainer = dataclasses.replace(
-            self.trainer,
-            state=state,
-            records=list(checkpoint.records),
-            best=self.run.checkpoint("best").model if state.best_epoch else None,
-            before=before or None,
-            partial=Totals.of(progress),
-        )
-        # What lies in `best` may be of an epoch that was cut short and goes on now.
-        reopened = len(self.trainer.records) < len(checkpoint.records)
-        self.memory.saved_best = 0 if reopened else state.best_epoch
+    def restore(self, models: Sequence[Component[NoOptions]]) -> Restored:
+        """Put everything back as it was when the newest good checkpoint was written. The run's files stay as they are.
 
-    def go_on(self, before: TrainOptions) -> None:
-        """Bring the run's files to where the checkpoint is. before: the options that it was trained with."""
+        models: those that it may be of.
+        """
+        found = restore_newest(self.run, self.trainer, self.bundle, self.config, models)
+        for refusal in found.refusals:
+            self.listener.say(f"refused: {refusal}")
+        self.trainer = found.trainer
+        self.memory.saved_best = found.saved_best
+        return found
+
+    @property
+    def _has_initial(self) -> bool:
+        """Whether the weights before training are kept: small, and the boundary before training wants them."""
+        return self.bundle.spec.inputs == "vector"
+
+    def _look_for_room(self) -> None:
+        if not self.world.rank and (lack := lack_of_room(self.run.path, self.trainer, initial=self._has_initial)):
+            self.listener.say(lack)
+
+    def go_on(self, found: Restored) -> None:
+        """Bring the run's files to where the checkpoint is that training goes on from."""
         state = self.trainer.state
+        self.run.go_back_to(found.place)
+        self._look_for_room()
         self.run.write_history(tuple(self.trainer.records))
         self.run.snapshots.discard_after(len(self.trainer.records))
         self.listener.say(f"resuming {self.run.path} after step {state.step:,} (epoch {state.epoch})")
         self._announce()
-        trainer = self.trainer
+        trainer, before = self.trainer, found.checkpoint.config.train
         if note := stretched(before, self.config.train, trainer.lr, state.step, trainer.batches.per_epoch):
             self.listener.say(note)
 

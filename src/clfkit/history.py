@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clfkit.components import metrics
 from clfkit.errors import RunError
-from clfkit.storage import changing, without_nan, write_atomically
+from clfkit.storage import append, changing, without_nan, write_atomically
 
 
 class EpochRecord(BaseModel):
@@ -135,11 +135,11 @@ class HistoryFiles:
         self._replace_table(records)
 
     def append(self, records: Sequence[EpochRecord]) -> None:
-        """Add lines and rows, those of a file by one write, so that a kill leaves whole ones."""
-        _append(self.lines, as_lines(records))
+        """Add lines and rows."""
+        append(self.lines, as_lines(records))
         columns = self._columns()
         if all(columns.keys() >= record.cells().keys() for record in records):
-            _append(self.table, _csv_lines(_rows(records, list(columns))))
+            append(self.table, _csv_lines(_rows(records, list(columns))))
         else:
             self._replace_table(self.read())
 
@@ -161,11 +161,6 @@ class HistoryFiles:
                 return {}
             with self.table.open(encoding="utf-8", newline="") as file:
                 return dict.fromkeys(next(csv.reader(file), []))
-
-
-def _append(path: Path, content: bytes) -> None:
-    with changing(path), path.open("ab", buffering=0) as file:
-        file.write(content)
 
 
 def _rows(records: Iterable[EpochRecord], columns: Sequence[str]) -> Iterator[list[float | None]]:

@@ -103,29 +103,33 @@ class RunMemory:
             self.flush()
 
     def _write_history(self) -> None:
-        if self._pending:
-            first, totals = self._pending[0]
-            self.run.append_history([record for record, _ in self._pending])
-            losses = np.concatenate([each.step_losses for _, each in self._pending])
+        """What fails is not tried again, since a part of it may be there; resuming writes the history anew."""
+        pending, self._pending, self._written_at = self._pending, [], time.monotonic()
+        if pending:
+            first, totals = pending[0]
+            self.run.append_history([record for record, _ in pending])
+            losses = np.concatenate([each.step_losses for _, each in pending])
             self.run.append_step_losses(losses, first.step - len(totals.loss))
-        self._pending, self._written_at = [], time.monotonic()
 
     def _write_checkpoints(self, snapshot: Snapshot) -> None:
-        """The last checkpoint, and the best one if it is another since the last time.
+        """The last checkpoint, and the best one if it is another since the last time, or has gone.
 
         What was found of another best one goes first, so that whatever a crash leaves, no result is of other weights.
         """
-        state, records = snapshot.state, snapshot.records
-        if snapshot.best is not None and state.best_epoch != self.saved_best:
+        state, records, best = snapshot.state, snapshot.records, snapshot.best
+        if best is not None and (state.best_epoch != self.saved_best or not self.run.checkpoint_path("best")):
             record = records[state.best_epoch - 1]
-            best = self.checkpoint(_at_end_of(record, state), records[: record.epoch], snapshot.best)
             self.run.discard_results()
-            self.run.save_checkpoint("best", best)
+            self.run.save_checkpoint("best", self.checkpoint(_at_end_of(record, state), records[: record.epoch], best))
             self.saved_best = state.best_epoch
         last = self.checkpoint(state, records, snapshot.model)
         self.run.save_checkpoint(
-            "last", dataclasses.replace(last, optimizer=snapshot.optimizer, progress=snapshot.progress)
-        )
+            "last",
+            dataclasses.replace(
+                last, optimizer=snapshot.optimizer, progress=snapshot.progress,
+                best={} if best is None or last.is_best else best,
+            ),
+        )  # fmt: skip
         self.settled(records)
 
 

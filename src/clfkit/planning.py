@@ -23,6 +23,7 @@ from clfkit.history import EpochRecord, TrainState
 from clfkit.preparation import Parts, memory_errors, read_data
 from clfkit.profiling import Clocks
 from clfkit.remembering import Snapshot
+from clfkit.room import room_needed
 
 WARM_UP = 3
 """Steps at the beginning that are left out: libraries prepare themselves, and memory is fetched."""
@@ -43,8 +44,8 @@ class Plan:
 
     steps: in an epoch; all_steps: in all epochs. start: libraries, data and model, before the first step.
     step, validation, epoch: medians; an epoch includes its validation. total: from the start to the last evaluation, if
-    nothing stops training early; figures are not in it. phases: shares of a step. disk: of all checkpoints together.
-    cache: of decoded images, where there is one; it is shared by all runs on the same images.
+    nothing stops training early; figures are not in it. phases: shares of a step. disk: of all checkpoints together, at
+    most. cache: of decoded images, where there is one; it is shared by all runs on the same images.
     """
 
     samples: dict[str, int]
@@ -87,7 +88,8 @@ def make_plan(config: ExperimentConfig, began: float | None = None) -> Plan:
         phases = _phases(parts)
         indices = next(batches.epoch(0))[1]
         footprint = engine.footprint(indices)
-        disk = _disk(parts)
+        initial = parts.bundle.spec.inputs == "vector"
+        _, disk = room_needed(engine, config.train, trainer.epochs, initial=initial)
     of_steps = step * (len(bundle.train) / batches.batch_size)
     epoch = watch.seconds_an_epoch() or of_steps + validation
     of_test = validation * len(bundle.test) / len(bundle.valid) if len(bundle.valid) else 0.0
@@ -183,16 +185,6 @@ def _phases(parts: Parts) -> dict[str, float]:
     rows = clocks.phases()
     whole = sum(row.seconds for row in rows)
     return {row.part: row.seconds / whole for row in rows}
-
-
-def _disk(parts: Parts) -> int:
-    """Bytes of all checkpoints at the end: the best, the last with what its optimizer keeps, and snapshots."""
-    model = sum(array.nbytes for array in parts.engine.model_state().values())
-    optimizer = sum(array.nbytes for array in parts.engine.optimizer_state().values())
-    wanted = parts.config.train.snapshots
-    snapshots = min(wanted.last, parts.config.train.epochs // wanted.every) if wanted else 0
-    initial = parts.bundle.spec.inputs == "vector"
-    return model * (2 + initial + snapshots) + optimizer
 
 
 def _cache(config: ExperimentConfig, bundle: DataBundle) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from clfkit.components import OptimizerOptions
+from clfkit.checkpoint import Checkpoint
+from clfkit.components import NoOptions, OptimizerOptions
 from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options, override_config
-from clfkit.errors import RunError, UsageError
+from clfkit.data.bundle import DataBundle, listed
+from clfkit.errors import CheckpointError, RunError, UsageError
 from clfkit.history import TrainState
 from clfkit.registry import Component
 from clfkit.run import RunDirectory, all_runs
@@ -76,6 +79,25 @@ def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: Experime
             + f"\nContinue it as it was:  clfkit train --resume {run.path}\n"
             "or add --force to continue with these options, or leave out --resume to start a new run"
         )  # fmt: skip
+
+
+def refuse_foreign(
+    place: Path, checkpoint: Checkpoint, config: ExperimentConfig, models: Sequence[Component[NoOptions]],
+    bundle: DataBundle,
+) -> None:  # fmt: skip
+    """Raises CheckpointError for a checkpoint of another run, RunError where the data are not those of before.
+
+    config, bundle: as they are now. models: what the run was last trained with, and what it is to be trained with now.
+    """
+    theirs, ours = checkpoint.spec.classes.names, bundle.spec.classes.names
+    if theirs != ours:
+        shown = [f"{len(names):,} ({listed(names)})" for names in (theirs, ours)]
+        raise CheckpointError(f"{place}: its classes are not those of the data: {shown[0]}, not {shown[1]}")
+    if checkpoint.fingerprint != bundle.fingerprint:
+        raise other_samples(place.parents[1], checkpoint.config, config)
+    if checkpoint.config.model not in models:
+        own = models[0].plain()
+        raise CheckpointError(f"{place}: its model is {checkpoint.config.model.plain()}, and that of the run {own}")
 
 
 def same_batches(config: ExperimentConfig, before: ExperimentConfig) -> ExperimentConfig:

@@ -15,22 +15,22 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 
-from clfkit.checkpoint import Checkpoint, SnapshotFolder, find_checkpoint, read_checkpoint, write_checkpoint
+from clfkit.checkpoint import Checkpoint, find_checkpoint, read_checkpoint, write_checkpoint
+from clfkit.checkpoint_folders import Generations, SnapshotFolder
 from clfkit.config import ExperimentConfig, check_document
 from clfkit.document import as_yaml, read_document
 from clfkit.errors import CheckpointError, RunError, UsageError
 from clfkit.history import EpochRecord, HistoryFiles
 from clfkit.left_out_files import LIST as BAD_SAMPLES
+from clfkit.locking import is_free, locked, this_process
 from clfkit.result_files import ResultFiles
-from clfkit.storage import changing, made, write_atomically, write_json
+from clfkit.storage import changing, made, remove_left_over, write_atomically, write_json
 from clfkit.tracker_files import TrackerFiles
 
 OUTPUTS = Path("outputs")
 REPORT = "report.html"
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-LOCK_PATIENCE = 1.0  # seconds
 
 Kind = Literal["best", "last", "initial"]
 Status = Literal["running", "finished", "interrupted", "failed", "crashed"]
@@ -87,20 +87,8 @@ class RunDirectory:
         write_atomically(self.path / "config.yaml", as_yaml(config.plain()).encode())
 
     def lock(self) -> AbstractContextManager[object]:
-        """The lock that a process writing into this run holds. Raises RunError when another holds it.
-
-        A moment's patience, since `status` of another process holds it for an instant.
-        """
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=LOCK_PATIENCE, poll_interval=0.02)
-        except Timeout:
-            owner = self.status()
-            who = f"process {owner.get('pid')} on {owner.get('host')}"
-            raise RunError(f"{self.path} is in use by {who}; wait for it, or start another run") from None
-        except (OSError, NotImplementedError) as error:  # read-only, or a file system without locks
-            raise RunError(f"cannot lock {self.path}: {getattr(error, 'strerror', None) or error}") from None
-        return lock
+        """The lock that a process writing into this run holds. Raises RunError when another holds it."""
+        return locked(self.path)
 
     # Status and environment
 
@@ -108,21 +96,15 @@ class RunDirectory:
         """Update status.json, keeping what is not given anew, without what is given as None."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         before = self._json("status.json") or {"started": now}
-        who = {"pid": os.getpid(), "host": socket.gethostname()}
-        changed = {**before, **who, "status": status, "updated": now, **more}
+        changed = {**before, **this_process(), "status": status, "updated": now, **more}
         write_json(self.path / "status.json", {key: value for key, value in changed.items() if value is not None})
 
     def status(self) -> dict[str, Any]:
         """status.json; a run whose process has gone without a word is `crashed`."""
         status = self._json("status.json") or {"status": "crashed"}
-        if status.get("status") == "running" and status.get("host") == socket.gethostname():
-            lock = FileLock(self.path / ".lock")
-            try:
-                lock.acquire(timeout=0)
-                lock.release()
-                status["status"] = "crashed"
-            except (Timeout, OSError, NotImplementedError):  # in use; or it cannot be locked, so take its word
-                pass
+        here = status.get("host") == socket.gethostname()
+        if status.get("status") == "running" and here and is_free(self.path):
+            status["status"] = "crashed"
         return status
 
     def write_environment(self, environment: dict[str, Any]) -> None:
@@ -152,12 +134,16 @@ class RunDirectory:
         return self._history.read()
 
     def append_step_losses(self, losses: np.ndarray[Any, Any], first_step: int) -> None:
-        """Put the loss of every step from `first_step` on into steps.f32, after cutting what lay beyond."""
+        """Put the loss of every step from `first_step` on into steps.f32, after cutting what lay beyond.
+
+        Losses before it that the file has lost become NaN.
+        """
         path = self.path / "steps.f32"
-        with changing(path), path.open("r+b" if path.exists() else "w+b") as file:
-            file.truncate(first_step * 4)
+        with changing(path, size=4 * len(losses)), path.open("r+b" if path.exists() else "w+b") as file:
+            lost = max(0, first_step - file.seek(0, os.SEEK_END) // 4)
+            file.truncate((first_step - lost) * 4)
             file.seek(0, os.SEEK_END)
-            file.write(losses.astype("<f4").tobytes())
+            file.write(np.concatenate([np.full(lost, np.nan), losses]).astype("<f4").tobytes())
 
     def step_losses(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The loss of every optimizer step, shape (steps,)."""
@@ -167,11 +153,16 @@ class RunDirectory:
     # Checkpoints
 
     def save_checkpoint(self, kind: Kind, checkpoint: Checkpoint) -> None:
-        """Write checkpoints/<kind>."""
-        write_checkpoint(self.path / "checkpoints" / kind, checkpoint)
+        """Write checkpoints/<kind>; that of `last` which it replaces is kept as checkpoints/previous."""
+        if kind == "last":
+            Generations(self.path / "checkpoints").write(checkpoint)
+        else:
+            write_checkpoint(self.path / "checkpoints" / kind, checkpoint)
 
     def checkpoint_path(self, kind: Kind) -> Path | None:
         """Where checkpoints/<kind> is, after a crash too; None when there is none."""
+        if kind == "last":
+            return next(iter(self.resumable()), None)
         return find_checkpoint(self.path / "checkpoints" / kind)
 
     def checkpoint(self, kind: Kind) -> Checkpoint:
@@ -180,6 +171,15 @@ class RunDirectory:
         if path is None:
             raise CheckpointError(f"{self.path} has no {kind} checkpoint")
         return read_checkpoint(path)
+
+    def resumable(self) -> list[Path]:
+        """Where checkpoints that training can go on from may be, whole or damaged: the last one, then older ones."""
+        return Generations(self.path / "checkpoints").places()
+
+    def go_back_to(self, place: Path) -> None:
+        """Make one of `resumable` the last checkpoint, and remove what killed processes left. Raises RunError."""
+        Generations(self.path / "checkpoints").go_back_to(place)
+        remove_left_over(self.path)
 
     @property
     def snapshots(self) -> SnapshotFolder:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from clfkit.checkpoint import Checkpoint, SnapshotFolder
+from clfkit.checkpoint import Checkpoint
+from clfkit.checkpoint_folders import SnapshotFolder
 from clfkit.config import ExperimentConfig
 from clfkit.history import EpochRecord
 from clfkit.run import Kind, RunDirectory, Status
@@ -40,6 +41,7 @@ class WatchedRun(RunDirectory):
     def append_history(self, records: Sequence[EpochRecord]) -> None: ...
     def append_step_losses(self, losses: np.ndarray[Any, Any], first_step: int) -> None: ...
     def save_checkpoint(self, kind: Kind, checkpoint: Checkpoint) -> None: ...
+    def go_back_to(self, place: Path) -> None: ...
     @property
     def snapshots(self) -> SnapshotFolder:
         """To be read only."""

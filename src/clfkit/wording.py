@@ -65,6 +65,16 @@ def printable(text: str, limit: int | None = 80) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
+def in_bytes(count: float) -> str:
+    """`840 B`, `12 kB`, `1.4 GB`: powers of a thousand."""
+    size, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"
+
+
 def cut(text: str, most: int) -> str:
     """Text of at most `most` characters, a longer one without its middle: ends tell names apart as often as starts."""
     half = most // 2

@@ -12,6 +12,7 @@ import typer
 from clfkit.cli.arguments import AsJson, ConfigFile, Overrides, Plugins
 from clfkit.cli.terminal import columns, say
 from clfkit.storage import without_nan
+from clfkit.wording import in_bytes
 
 if TYPE_CHECKING:
     from clfkit.config import ExperimentConfig
@@ -47,37 +48,30 @@ def _show(config: ExperimentConfig, plan: Plan) -> None:
     numbers = f"{plan.learnable:,}" + (f" that learn, {fixed:,} that do not" if fixed else "")
     parts = {name: getattr(memory, name) for name in ("weights", "gradients", "optimizer", "activations", "samples")}
     shares = ", ".join(f"{part} {share:.0%}" for part, share in plan.phases.items() if share >= 0.005)
-    cached = f", {_bytes(plan.cache)} of decoded images" if plan.cache else ""
+    cached = f", {in_bytes(plan.cache)} of decoded images" if plan.cache else ""
     ends = datetime.now() + timedelta(seconds=plan.total)
     rows = [
         ("samples", f"{counts}; {plan.classes:,} classes"),
         ("parameters", f"{numbers} ({config.model.name})"),
         ("computes", decided),
-        ("memory", f"{_bytes(memory.total)}: " + ", ".join(f"{name} {_bytes(size)}" for name, size in parts.items())),
+        (
+            "memory",
+            f"{in_bytes(memory.total)}: " + ", ".join(f"{name} {in_bytes(size)}" for name, size in parts.items()),
+        ),
         ("a step", f"{_seconds(plan.step)} for {plan.batch_size:,} samples: {shares}"),
         ("an epoch", f"{_seconds(plan.epoch)}: {plan.steps:,} steps, validation {_seconds(plan.validation)}"),
         ("the run", f"{_seconds(plan.total)}: {plan.epochs:,} epochs, {plan.all_steps:,} steps"),
         ("started now", f"it would end on {ends:%A, %d %B at %H:%M}"),
-        ("disk", f"{_bytes(plan.disk)} of checkpoints{cached}"),
+        ("disk", f"{in_bytes(plan.disk)} of checkpoints at most{cached}"),
     ]
     if memory.peak is not None and memory.available is not None:
-        rows.insert(4, ("at most", f"{_bytes(memory.peak)} of {_bytes(memory.available)} on the device"))
+        rows.insert(4, ("at most", f"{in_bytes(memory.peak)} of {in_bytes(memory.available)} on the device"))
     say(f"{config.name}\n\n{columns(rows)}")
     notes = [*plan.hints]
     if config.train.early_stopping:
         notes.append("early stopping may end the run sooner")
     if notes:
         say("\n" + "\n".join(notes))
-
-
-def _bytes(count: int) -> str:
-    """`840 B`, `12 kB`, `1.4 GB`: powers of a thousand."""
-    size, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{size:.3g} {unit}"
 
 
 def _seconds(seconds: float) -> str:
