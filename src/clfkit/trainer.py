@@ -54,6 +54,7 @@ class Trainer:
     measure: Measure | None = None  # of the valid split, where more than loss and accuracy is watched
     partial: Totals = field(default_factory=lambda: Totals.of({}))
     ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))  # of the train samples, to name them by
+    also_at: frozenset[int] = frozenset()  # steps after which a checkpoint is taken whatever the options say
     world: World = field(default_factory=World)  # its processes each run this loop, and decide alike
 
     def __post_init__(self) -> None:
@@ -261,6 +262,8 @@ class Trainer:
 
     def _checkpoint_due(self, step: int | None = None) -> bool:
         """Whether to write now: inside an epoch (`step` given) or at its end."""
+        if (self.state.step if step is None else step) in self.also_at:
+            return True
         every: CheckpointEvery = self.options.checkpoint_every
         if every.minutes is not None:
             return time.monotonic() - self._saved_at >= 60 * every.minutes

@@ -118,7 +118,9 @@ def stand(laboratory: Any, tmp_path: Path) -> Callable[[int], Saving]:
     def make(number: int) -> Saving:
         run = RunDirectory(shutil.copytree(first, tmp_path / str(number)))
         again = RunMemory(run, config, bundle, counts, saved_best=1)
-        return Saving(run, again, snapshot(3), Totals(np.ones(5), np.ones(5), np.ones(5, int), np.ones(5, int)))
+        return Saving(
+            run, again, snapshot(3), Totals.of(dict.fromkeys(("loss", "weight", "correct", "count"), np.ones(5)))
+        )
 
     return make
 

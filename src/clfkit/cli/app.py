@@ -26,6 +26,7 @@ from clfkit.cli import (
     schema,
     train,
     validate,
+    verify,
 )  # fmt: skip
 from clfkit.cli.terminal import say
 
@@ -70,6 +71,7 @@ app.command("plot-boundary", epilog="Example:  clfkit plot-boundary --checkpoint
     plot.plot_boundary
 )
 app.command("gradcheck", epilog="Example:  clfkit gradcheck configs/digits.yaml")(gradcheck.gradcheck)
+app.command("verify", epilog="Example:  clfkit verify latest --from previous")(verify.verify)
 app.command("validate", epilog="Example:  clfkit validate configs/*.yaml")(validate.validate)
 app.command("init", epilog="Example:  clfkit init --dataset mnist --model cnn")(init.init)
 app.command("pack", epilog="Example:  clfkit pack configs/photos.yaml --out photos-shards > shards.yaml")(pack.pack)
