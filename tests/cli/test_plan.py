@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clfkit.cli.plan import _bytes, _seconds
+from clfkit.cli.plan import _seconds
+from clfkit.wording import in_bytes
 
 if TYPE_CHECKING:
     from conftest import Cli
@@ -66,7 +67,7 @@ def test_wrong_configs_are_said_as_by_train(cli: Cli, blobs: Path) -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (12_345_678, "12.3 MB"), (10**9, "1 GB"), (10**16, "1e+04 TB")],
 )
 def test_bytes_in_words(size: int, text: str) -> None:
-    assert _bytes(size) == text
+    assert in_bytes(size) == text
 
 
 @pytest.mark.parametrize(
