@@ -242,7 +242,8 @@ class TorchEngine:
             yield self._logits(inputs), labels
 
     def _score(self, logits: Tensor, labels: Tensor) -> StepResult:
-        return StepResult(*self.loss.torch(logits, labels), (self.loss.predicted(logits) == labels).sum(), len(labels))
+        total, weight = self.loss.torch(logits, labels)
+        return StepResult(total, weight, (self.loss.predicted(logits) == labels).sum(), len(labels))
 
     def _probabilities(self, logits: Tensor) -> FloatArray:
         probabilities: FloatArray = self.loss.probabilities(logits).float().cpu().numpy()
