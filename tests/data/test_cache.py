@@ -164,7 +164,7 @@ def test_another_way_to_the_same_folder_finds_the_same_cache(
     (tmp_path / "link").symlink_to(photos)
     monkeypatch.chdir(photos / "cat")
     root = {"link": tmp_path / "link", "above": photos / "cat" / "..", "relative": Path("..")}[way]
-    for module in ("images", "shards"):
+    for module in ("images", "shard_images"):
         monkeypatch.setattr(f"clfkit.data.{module}.decode_image", None)
     for _ in range(2):
         assert np.array_equal(pixels(read(root, **options)), first)
