@@ -235,8 +235,7 @@ class TorchEngine:
         if id(split) not in self._feeds:  # the split is kept too, so that its id stays its own
             feed = Feed(split, self.normalize, self.device, self._setup.resident, workers=self._setup.workers)
             self._feeds[id(split)] = split, feed
-        feed = self._feeds[id(split)][1]
-        batches = list(self._evaluation_batches(len(split)))
+        feed, batches = self._feeds[id(split)][1], list(self._evaluation_batches(len(split)))
         for indices in feed.ahead(iter(batches[self._setup.world.share(len(batches))[0]])):
             inputs, labels = feed.batch(indices)
             yield self._logits(inputs), labels
