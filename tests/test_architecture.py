@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("run", "baselines", "views", "remembering"),
     ("classifier", "trainer", "evaluation", "environment", "resuming", "watching", "trackers"),
     ("plots", "memory", "restoring", "room", "timing", "preparation", "exporting"),
-    ("batch_size", "comparing", "report", "announcing", "drawing"),
+    ("batch_size", "comparing", "report", "announcing", "drawing", "ending"),
     ("experiment", "reference", "profiling", "range_test", "ensembles"),
     ("progress", "planning", "verifying"),
     ("cli",),

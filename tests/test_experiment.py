@@ -158,17 +158,19 @@ def test_unbalanced_classes_and_classes_without_samples_are_told(
     assert [line for line in said if "sample, such as" in line] == ["note: 1 class has no test sample, such as 'c'"]
 
 
-def test_a_run_that_is_stopped_while_figures_are_drawn_is_finished(
+def test_a_run_that_is_stopped_while_figures_are_drawn_draws_them_when_resumed(
     laboratory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clfkit.drawing.draw_all", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("clfkit.drawing.draw_all", stop)
         laboratory.run(laboratory.config("blobs", {"plots": ("curves",)}), None, "figures")
     run = RunDirectory(laboratory.out / "tiny" / "figures")
-    assert run.status()["status"] == "finished"
+    assert (run.status()["status"], run.plots()) == ("interrupted", [])
+    resume_run(run, Quiet())
+    assert (run.status()["status"], run.plots()) == ("finished", ["curves"])
     monkeypatch.setattr("clfkit.experiment.evaluate_held_out", stop)
     with pytest.raises(KeyboardInterrupt):
         laboratory.run(laboratory.config("blobs"), None, "scores")

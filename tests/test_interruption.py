@@ -17,9 +17,9 @@ from clfkit.interruption import Interruption, postponed
 def test_first_signal_is_noted_and_told(number: int) -> None:
     heard: list[int] = []
     with Interruption(heard.append) as interruption:
-        assert interruption.signal_number is None
+        assert interruption.number is None
         signal.raise_signal(number)
-        assert interruption.signal_number == number
+        assert interruption.number == number
     assert heard == [number]
 
 
@@ -34,14 +34,14 @@ def test_terminating_twice_still_waits_for_the_checkpoint() -> None:
     with Interruption() as interruption:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-    assert interruption.signal_number == signal.SIGTERM
+    assert interruption.number == signal.SIGTERM
 
 
 def test_an_interrupt_that_comes_twice_at_once_is_one() -> None:
     with Interruption(grace=60.0) as interruption:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
-    assert interruption.signal_number == signal.SIGINT
+    assert interruption.number == signal.SIGINT
     with pytest.raises(KeyboardInterrupt), Interruption(grace=1e-9):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from clfkit.plugins import load_plugin
 from clfkit.progress import Quiet
 from clfkit.resuming import resumable_run
 from clfkit.run import RunDirectory
+from sameness import assert_equal, remains
 
 
 class StopAt(Quiet):
@@ -39,33 +40,6 @@ class StopAt(Quiet):
     def on_step(self, step: int) -> None:
         if step == self.step:
             signal.raise_signal(self.number)
-
-
-def remains(run: RunDirectory) -> dict[str, Any]:
-    """All that a run leaves but times: equal for runs that are equal bit for bit."""
-    found: dict[str, Any] = {
-        "steps": run.step_losses().tobytes(),
-        "history": [record.model_copy(update={"seconds": 0.0}) for record in run.history()],
-        "table": [
-            {**row, "seconds": ""} for row in csv.DictReader((run.path / "metrics.csv").read_text().splitlines())
-        ],
-        "scores": {part: run.evaluation(part) for part in ("valid", "test")},
-        "predictions": {path.name: path.read_bytes() for path in (run.path / "predictions").iterdir()},
-    }
-    for kind in ("last", "best"):
-        folder = run.path / "checkpoints" / kind
-        found |= {f"{kind}/{path.name}": path.read_bytes() for path in folder.glob("*.safetensors")}
-        found[f"{kind}/state"] = run.checkpoint(kind).state.model_copy(update={"seconds": 0.0})  # type: ignore[arg-type]
-        records = run.checkpoint(kind).records  # type: ignore[arg-type]
-        found[f"{kind}/records"] = [record.model_copy(update={"seconds": 0.0}) for record in records]
-    return found
-
-
-def assert_equal(run: RunDirectory, other: RunDirectory) -> None:
-    """Fails naming the things in which two runs differ."""
-    mine, theirs = remains(run), remains(other)
-    assert mine.keys() == theirs.keys()
-    assert [key for key in mine if mine[key] != theirs[key]] == []
 
 
 def stopped_and_resumed(laboratory: Any, config: ExperimentConfig, stops: tuple[int, ...]) -> RunDirectory:
@@ -202,9 +176,40 @@ def test_every_step_is_a_good_place_to_stop(laboratory: Any, engine: str) -> Non
     assert_equal(stopped_and_resumed(laboratory, config, tuple(range(1, 10))), whole)
 
 
-def test_signal_in_the_last_step_does_not_stop_a_finished_run(laboratory: Any) -> None:
-    config = laboratory.config("blobs", {"train.epochs": 2})
-    assert_equal(laboratory.run(config, StopAt(10)), laboratory.run(config))
+@pytest.mark.parametrize("engine", ["torch", "scratch"])
+@pytest.mark.parametrize("changes", [{}, {"train.ema": 0.5, "train.best": "valid.macro_f1"}, {"train.max_steps": 7}])
+def test_signal_in_the_last_step_of_an_epoch_leaves_its_validation_to_the_resumed_run(
+    laboratory: Any, engine: str, changes: dict[str, Any]
+) -> None:
+    config = laboratory.config("blobs", {"train.epochs": 2, "engine": engine, **changes})
+    last = config.train.max_steps or 10
+    run = stopped_and_resumed(laboratory, config, (5, last))
+    assert_equal(run, laboratory.run(config))
+
+
+@pytest.mark.parametrize("engine", ["torch", "scratch"])
+def test_signal_in_the_midst_of_validation_is_heard_before_its_next_batch(
+    laboratory: Any, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = laboratory.config("blobs", {"engine": engine, "data.samples": 4000, "data.split": {"valid": 0.5}})
+    evaluated: list[int] = []
+
+    def batches(samples: int, *_: int) -> Iterator[np.ndarray[Any, Any]]:
+        for start in range(0, samples, 100):
+            evaluated.append(start)
+            if len(evaluated) == 3:
+                signal.raise_signal(signal.SIGTERM)
+            yield np.arange(start, start + 100)
+
+    monkeypatch.setattr(
+        f"clfkit.engines.{'pytorch' if engine == 'torch' else engine}.engine.evaluation_batches", batches
+    )
+    with pytest.raises(Interrupted):
+        laboratory.run(config, None, "stopped")
+    run = RunDirectory(laboratory.out / "tiny" / "stopped")
+    assert len(run.history()) == 0 and run.checkpoint("last").state.epoch == 0
+    resume_run(run, Quiet())
+    assert_equal(run, laboratory.run(config))
 
 
 def test_second_signal_stops_at_once_and_the_run_can_go_on(laboratory: Any) -> None:
@@ -458,10 +463,30 @@ def test_changed_data_file_is_refused(laboratory: Any, tmp_path: Path) -> None:
         resume_run(RunDirectory(laboratory.out / "tiny" / "stopped"), Quiet())
 
 
-def test_run_without_checkpoint_cannot_be_resumed(laboratory: Any) -> None:
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(laboratory: Any) -> None:
     run = RunDirectory.create(laboratory.out, laboratory.config(), "empty")
+    assert resumable_run(laboratory.out, laboratory.config()) == run
+    listener = StopAt(-1)
+    resume_run(run, listener)
+    assert f"{run.path} ended before its first checkpoint, so it begins anew" in listener.said
+    assert_equal(run, laboratory.run())
+
+
+@pytest.mark.parametrize("left", ["manifest", "folder"])
+def test_a_run_never_begins_anew_where_its_checkpoint_was_lost(stopped: RunDirectory, left: str) -> None:
+    last = stopped.path / "checkpoints" / "last"
+    if left == "folder":  # of the one before it, as a crash between two renames leaves it, without its manifest
+        last.rename(last.with_name("last.old"))
+    (last if left == "manifest" else last.with_name("last.old")).joinpath("manifest.json").unlink()
+    with pytest.raises(CheckpointError, match=r"no last checkpoint|manifest\.json is missing"):
+        resume_run(stopped, Quiet())
+
+
+def test_a_finished_run_never_begins_anew(laboratory: Any) -> None:
+    run = laboratory.run()
+    shutil.rmtree(run.path / "checkpoints" / "last")
     with pytest.raises(CheckpointError, match="no last checkpoint"):
-        resume_run(run, Quiet())
+        resume_run(run, Quiet(), laboratory.config("blobs", {"train.epochs": 9}))
 
 
 def test_damaged_checkpoint_is_refused(stopped: RunDirectory) -> None:

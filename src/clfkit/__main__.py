@@ -11,18 +11,22 @@ from clfkit.errors import ClfkitError, ConfigError
 PATIENCE = {"GOMP_SPINCOUNT": "1000", "OPENBLAS_THREAD_TIMEOUT": "8"}
 """How long a thread that waits for others keeps its core busy: some microseconds. By default it is milliseconds, which
 gains nothing while the machine is idle, and makes a step ten times longer as soon as another process wants a core."""
+STOPPED = (130, 138, 143)
+"""Exit codes of a command that SIGINT, SIGUSR1 or SIGTERM has stopped."""
 
 
 def program() -> None:
     """Be the process: run the command, then end.
 
     One of several processes ends without the interpreter's own end: there, threads of torch's network are at times
-    taken down while they run, and a training that is over would end with an abort.
+    taken down while they run, and a training that is over would end with an abort. So does one that a signal has
+    stopped: the interpreter would wait for threads, such as one that waits for an answer from the network.
     """
     try:
         main()
     except SystemExit as end:
-        if os.environ.get("WORLD_SIZE", "1") != "1" and "torch" in sys.modules:
+        several = os.environ.get("WORLD_SIZE", "1") != "1" and "torch" in sys.modules
+        if several or end.code in STOPPED:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
@@ -43,9 +47,9 @@ def main() -> None:
     except ClfkitError as error:
         complain(str(error) if isinstance(error, ConfigError) else f"clfkit: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         complain("clfkit: stopped at once")
-        sys.exit(130)
+        sys.exit(128 + getattr(stop, "number", 2))  # see clfkit.interruption.Stopped
     except BrokenPipeError:  # the reader of our output has gone, as with `clfkit list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

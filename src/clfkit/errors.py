@@ -12,7 +12,7 @@
     ├── RunError                 a run directory exists, is locked or cannot be written
     ├── TrainingError            loss or gradient left the finite numbers, or memory ran out
     ├── WorkerLost               another process that trains the same model has ended
-    └── Interrupted              a signal stopped the run; its checkpoint is kept             exit 130, 143
+    └── Interrupted              a signal stopped the run; its checkpoint is kept             exit 130, 138, 143
 
 Everything else that escapes is a bug and keeps its traceback.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from clfkit.components import NoOptions
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle
 from clfkit.drawing import draw_figures
+from clfkit.ending import remembered, removing
 from clfkit.engines.base import Engine
 from clfkit.environment import differences, environment
-from clfkit.errors import CheckpointError, ClfkitError, Interrupted, RunError
+from clfkit.errors import CheckpointError, RunError
 from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.left_out_files import LeftOutFiles
@@ -33,7 +33,7 @@ from clfkit.remembering import Observer
 from clfkit.report.page import write_report
 from clfkit.reporting import Audience, heard_by
 from clfkit.restoring import Restored, restore_newest
-from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, stretched
+from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, stretched, untrained
 from clfkit.room import lack_of_room
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
@@ -70,15 +70,16 @@ def run_experiment(
 
     clock: a stopwatch that began when the run was asked for, by default now.
     world: the processes that train together; ranks other than 0 come with a `WatchedRun`.
-    Raises ClfkitError; a run that fails before its first step leaves no directory behind.
+    Raises ClfkitError; a run that fails before its first step leaves no directory behind, unless it was a signal.
     """
-    world = world or World()
-    with run.lock(), ExitStack() as unless_begun:
-        if not world.rank and not run.checkpoint_path("last"):  # never a run that holds somebody's work
-            unless_begun.callback(shutil.rmtree, run.path, ignore_errors=True)
-        session = _Session.prepare(config, run, listener, clock or Stopwatch(), world)
-        session.begin()
-        unless_begun.pop_all()
+    world, clock = world or World(), clock or Stopwatch()
+    with run.lock():
+        with remembered(run, clock), ExitStack() as unless_begun:
+            if not world.rank and not run.checkpoint_path("last"):  # never a run that holds somebody's work
+                unless_begun.push(removing(run))
+            run.set_status("running")
+            session = _Session.prepare(config, run, listener, clock, world)
+            session.begin()
         session.complete()
 
 
@@ -91,7 +92,7 @@ def resume_run(
     clock: Stopwatch | None = None,
     world: World | None = None,
 ) -> RunDirectory:
-    """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
+    """Continue a run from its last checkpoint, bit for bit as if it had never stopped; one without any begins anew.
 
     Where that is damaged or not of this run, from the one before it, which comes to the same.
     config: the options as they are now; a larger train.epochs extends the run, any other change needs `force`.
@@ -101,18 +102,22 @@ def resume_run(
     before = run.config()
     config = same_batches(config or before, before)
     refuse_changes(run, before, config, force)
+    clock = clock or Stopwatch()
     with run.lock():
-        if not run.resumable():
+        anew = untrained(run)
+        if not anew and not run.resumable():
             raise CheckpointError(f"{run.path} has no last checkpoint")
-        session = _Session.prepare(config, run, listener, clock or Stopwatch(), world or World(), fresh=False)
-        found = session.restore((before.model, config.model))
-        session.clock.after(run.status().get("timing", {}), found.checkpoint.records)
+        session = _Session.prepare(config, run, listener, clock, world or World(), fresh=anew)
+        found = None if anew else session.restore((before.model, config.model))
+        if found:
+            session.clock.after(run.status().get("timing", {}), found.checkpoint.records)
         if session.trainer.finished and run.status()["status"] == "finished":
             raise RunError(f"nothing left to do in {run.path}, {how_far(session.trainer.state, config.train)}")
         session.world.largest(0)  # everybody has read the checkpoint before it is replaced
-        if config != before:
-            run.replace_config(config)
-        session.go_on(found)
+        with remembered(run, clock):
+            if config != before:
+                run.replace_config(config)
+            session.go_on(found)
         session.complete()
     return run
 
@@ -182,13 +187,18 @@ class _Session:
         if not self.world.rank and (lack := lack_of_room(self.run.path, self.trainer, initial=self._has_initial)):
             self.listener.say(lack)
 
-    def go_on(self, found: Restored) -> None:
-        """Bring the run's files to where the checkpoint is that training goes on from."""
+    def go_on(self, found: Restored | None) -> None:
+        """Bring the run's files to where the checkpoint is that training goes on from; None begins anew."""
         state = self.trainer.state
-        self.run.go_back_to(found.place)
-        self._look_for_room()
+        if found:
+            self.run.go_back_to(found.place)
+            self._look_for_room()
         self.run.write_history(tuple(self.trainer.records))
         self.run.snapshots.discard_after(len(self.trainer.records))
+        if not found:
+            self.listener.say(f"{self.run.path} ended before its first checkpoint, so it begins anew")
+            self.begin()
+            return
         self.listener.say(f"resuming {self.run.path} after step {state.step:,} (epoch {state.epoch})")
         self._announce()
         trainer, before = self.trainer, found.checkpoint.config.train
@@ -197,10 +207,10 @@ class _Session:
 
     def complete(self) -> None:
         """Train, evaluate, draw, while trackers follow."""
-        size = self.engine.parameters
-        cleared = dict.fromkeys(("reason", "trained", "samples"))
-        self.run.set_status("running", epochs=self.trainer.epochs, parameters=size, **cleared)
-        with self.tracking.following(self.trainer.records, self._waiting):
+        known: dict[str, Any] = {"epochs": self.trainer.epochs, "parameters": self.engine.parameters}
+        self.run.set_status("running", **known, **dict.fromkeys(("reason", "trained", "samples")))
+        following = self.tracking.following(self.trainer.records, self._waiting)
+        with following, remembered(self.run, self.clock):
             self._complete()
 
     @contextmanager
@@ -212,30 +222,19 @@ class _Session:
             self.run.set_status(self.run.status()["status"], timing=self.clock.rounded())
 
     def _complete(self) -> None:
-        """Whatever happens, the status says how it ended. A run that is scored is finished, with figures or without."""
-        try:
-            with memory_errors(), self.engine.at_work(), self.world.guard():
-                with self.clock.part("training"):
-                    self._train()
-                self.run.set_status("running", trained=True)
-                with self.clock.part("evaluation"):
-                    self._evaluate()
-                self.world.leave()  # figures are drawn by one, which may take as long as it likes
-        except (Interrupted, KeyboardInterrupt):
-            self.run.set_status("interrupted", timing=self.clock.rounded())
-            raise
-        except ClfkitError as error:
-            samples = getattr(error, "samples", None) or None
-            with suppress(RunError):  # a full disk must not hide what went wrong first
-                self.run.set_status("failed", reason=str(error), samples=samples, timing=self.clock.rounded())
-            raise
-        self.run.set_status("finished", timing=self.clock.rounded())
+        """A run that is scored is finished though figures fail; where a signal stops them, a resumed run draws them."""
+        with memory_errors(), self.engine.at_work(), self.world.guard():
+            with self.clock.part("training"):
+                self._train()
+            self.run.set_status("running", trained=True)
+            with self.clock.part("evaluation"):
+                self._evaluate()
+            self.world.leave()  # figures are drawn by one, which may take as long as it likes
+        attempts = Attempts(self.listener.warn)
         if not self.world.rank:
-            try:
-                self._show()
-            finally:
-                with suppress(RunError):  # it is finished all the same
-                    self.run.set_status("finished", timing=self.clock.rounded())
+            self._show(attempts)
+        self.run.set_status("finished", timing=self.clock.rounded())
+        attempts.settle()
 
     # What happens in a run
 
@@ -269,9 +268,8 @@ class _Session:
         scores: dict[str, Any] = {f"{each.split}.accuracy": each.metrics["accuracy"] for each in results}
         self.run.set_status("running", best_epoch=state.best_epoch, **scores)
 
-    def _show(self) -> None:
+    def _show(self, attempts: Attempts) -> None:
         """Draw figures and write the report, each by itself: where one fails this is told, and the rest goes on."""
-        attempts = Attempts(self.listener.warn)
         classifier = Classifier.trained(self.run.checkpoint("best"), self.run, self.engine, self.bundle)
         with self.clock.part("drawing"):
             trained = self.clock.seconds["training"]
@@ -279,9 +277,8 @@ class _Session:
         if self.config.report:
             cure = f"clfkit report {self.run.path}"
             with self.clock.part("report"), attempts.at("report", cure), self.engine.at_work():
-                self.run.set_status("finished", timing=self.clock.rounded())  # the report tells how long figures took
+                self.run.set_status("running", timing=self.clock.rounded())  # the report tells how long figures took
                 write_report(self.run, classifier=classifier)
-        attempts.settle()
 
     def _announce(self) -> None:
         counts = np.array(self.memory.class_counts)

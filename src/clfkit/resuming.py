@@ -24,7 +24,10 @@ def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
     """
     runs = all_runs(out, config.name)
     for run in reversed(runs):
-        if run.checkpoint_path("last") and run.status()["status"] not in ("finished", "running"):
+        status = run.status()["status"]
+        if run.checkpoint_path("last") and status not in ("finished", "running"):
+            return run
+        if untrained(run) and status in ("interrupted", "crashed"):
             return run
     if runs and runs[-1].checkpoint_path("last") and _longer(runs[-1].config().train, config.train):
         return runs[-1]
@@ -37,8 +40,13 @@ def stage(run: RunDirectory) -> str:
     status = run.status()
     if status["status"] in ("running", "finished") or not status.get("trained"):
         return str(status["status"])
-    scored = any((run.path / "evaluation").glob("*.json"))  # by `clfkit eval`
+    scored = any((run.path / "evaluation").glob("*.json"))  # by `clfkit eval`, or only its figures are missing
     return "trained" if scored else f"evaluation {status['status']}"
+
+
+def untrained(run: RunDirectory) -> bool:
+    """Whether a run ended before its first checkpoint was there: it has none to go on from, not even a damaged one."""
+    return not run.resumable() and run.status()["status"] != "finished"
 
 
 def refuse_joined(run: RunDirectory) -> None:

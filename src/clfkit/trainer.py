@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from clfkit.engines.base import Arrays, Engine, StepResult, Totals
 from clfkit.engines.pieces import PieceTooLarge
 from clfkit.errors import Interrupted, TrainingError
 from clfkit.history import EpochRecord, TrainState, Watch
-from clfkit.interruption import Interruption
+from clfkit.interruption import GaveWay, Interruption
 from clfkit.metrics import Measure, Watched
 from clfkit.remembering import Memory, Observer, Snapshot
 from clfkit.reporting import say
@@ -78,23 +79,24 @@ class Trainer:
             try:
                 while not self.finished:
                     started = time.monotonic() - self.state.seconds
-                    totals, lr = self._train_epoch(interruption, started)
-                    scores, others = self._validate(lr)
-                    record = self._record(totals, scores, others, lr, time.monotonic() - started)
+                    lr = self._train_epoch(interruption, started)
+                    scores, others = self._validate(lr, interruption)
+                    record = self._record(scores, others, lr, time.monotonic() - started)
+                    totals = self._close_epoch()
                     is_best = self._keep_best(record)
                     self.memory.record(record, totals)
                     self.memory.keep(self.state, self.records, self._model)
                     self.observer.on_epoch_end(record, is_best)
                     if self._checkpoint_due() or self.finished:
                         self._checkpoint()
-                    if (stop := self.world.largest(interruption.signal_number or 0)[0]) and not self.finished:
+                    if stop := self.world.largest(interruption.number or 0)[0]:
                         self._stop_at(stop)
             finally:  # while signals still wait for us
                 self.memory.flush()
         return self.state
 
-    def _train_epoch(self, interruption: Interruption, started: float) -> tuple[Totals, float]:
-        """The rest of the current epoch: one optimizer step a batch, no waiting for results in between."""
+    def _train_epoch(self, interruption: Interruption, started: float) -> float:
+        """The rest of the current epoch, a step a batch without waiting for results; returns the last rate."""
         results: list[StepResult] = []
         step, stop = self.state.step, self._last_position
         self.engine.start_epoch(self.state.epoch + 1)
@@ -109,7 +111,7 @@ class Trainer:
             if results[-1].skipped is True:  # known at once, without a device that would have to be waited for
                 break
             last = position + 1 == stop
-            wanted, due = self.world.largest(interruption.signal_number or 0, not last and self._checkpoint_due(step))
+            wanted, due = self.world.largest(interruption.number or 0, not last and self._checkpoint_due(step))
             if not last and (wanted or due):
                 self.partial = self.partial + self._finite(self.engine.read(results), step)
                 results = []
@@ -117,14 +119,17 @@ class Trainer:
                 self._checkpoint()
                 if wanted:
                     self._stop_at(wanted)
-        totals = self.partial + self._finite(self.engine.read(results), step)
-        if stop < self.batches.per_epoch:
-            self.partial = totals
-            self._advance(step=step, position=stop, seconds=time.monotonic() - started)
-        else:
+        self.partial = self.partial + self._finite(self.engine.read(results), step)
+        self._advance(step=step, position=stop, seconds=time.monotonic() - started)
+        return lr
+
+    def _close_epoch(self) -> Totals:
+        """The results of the epoch that was recorded, which is over unless max_steps has cut it short."""
+        totals = self.partial
+        if self.state.position == self.batches.per_epoch:
             self.partial = Totals.of({})
-            self._advance(epoch=self.state.epoch + 1, step=step, position=0, seconds=0.0)
-        return totals, lr
+            self._advance(epoch=self.state.epoch + 1, position=0, seconds=0.0)
+        return totals
 
     def _take_step(self, indices: IndexArray, lr: float, *keys: int) -> StepResult:
         """One optimizer step. A batch that does not fit into memory is cut up; its gradient stays that of the whole."""
@@ -152,24 +157,28 @@ class Trainer:
         options = self.options
         return Progress(step, self.batches.per_epoch, options.epochs, self._best.values, options.max_steps)
 
-    def _validate(self, lr: float) -> tuple[Totals, Watched]:
-        """The valid split's scores and what `measure` finds. Raises TrainingError when the loss is not a number."""
+    def _validate(self, lr: float, interruption: Interruption) -> tuple[Totals, Watched]:
+        """The valid split's scores and what `measure` finds; a signal cuts it short. Raises TrainingError."""
         if not len(self.valid):
             return Totals.of({}), {}
         others: Watched = {}
-        if self.measure is None:
-            scores = self.engine.score(self.valid)
-        else:
-            probabilities, scores = self.engine.evaluate(self.valid)
-            others = self.measure(probabilities, scores.mean_loss)
+        try:
+            with interruption.breaking(self.world.size == 1):
+                if self.measure is None:
+                    scores = self.engine.score(self.valid)
+                else:
+                    probabilities, scores = self.engine.evaluate(self.valid)
+                    others = self.measure(probabilities, scores.mean_loss)
+        except GaveWay:
+            self._stop_at(interruption.number or signal.SIGINT)
         if not math.isfinite(scores.mean_loss):
             raise self._not_finite(f"the loss on the valid split became {scores.mean_loss}", self.state.step, lr)
         return scores, others
 
-    def _record(self, totals: Totals, scores: Totals, others: Watched, lr: float, seconds: float) -> EpochRecord:
+    def _record(self, scores: Totals, others: Watched, lr: float, seconds: float) -> EpochRecord:
         record = EpochRecord(
             epoch=len(self.records) + 1, step=self.state.step, lr=lr, seconds=seconds,
-            train_loss=totals.mean_loss, train_accuracy=totals.accuracy,
+            train_loss=self.partial.mean_loss, train_accuracy=self.partial.accuracy,
             valid_loss=scores.mean_loss if len(self.valid) else None,
             valid_accuracy=scores.accuracy if len(self.valid) else None, **others,
         )  # fmt: skip
@@ -281,7 +290,7 @@ class Trainer:
         earlier = {f"best/{name}": array for name, array in (self.before or {}).items()}
         return {**self.partial.arrays(), **earlier} if self.state.position else {}
 
-    def _stop_at(self, signal_number: int) -> None:
+    def _stop_at(self, signal_number: int) -> NoReturn:
         if self._saved != self.state:
             self._checkpoint()
         raise Interrupted(f"stopped by {signal.Signals(signal_number).name} at step {self.state.step:,}", signal_number)

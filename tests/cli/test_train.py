@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -186,7 +187,7 @@ def test_profile_is_told_beside_the_result(cli, blobs: Path, tmp_path: Path) -> 
     assert "samples a second in steps" in told
 
 
-def test_a_run_stopped_at_its_figures_says_how_to_draw_them(
+def test_a_run_stopped_at_its_figures_says_how_to_go_on(
     cli, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*arguments: object) -> None:
@@ -195,25 +196,24 @@ def test_a_run_stopped_at_its_figures_says_how_to_draw_them(
     monkeypatch.setattr("clfkit.drawing.draw_all", stop)
     done = cli("train", blobs, "--set", "plots=[curves]", "--out", tmp_path / "out", "--run-id", "a")
     assert done.code == 130
-    assert done.err.splitlines()[-1] == f"  clfkit plot NAME {tmp_path / 'out' / 'tiny' / 'a'}"
-    assert "the run is finished but for figures" in done.err
-    assert "finished" in cli("runs", "--out", tmp_path / "out").out
+    assert done.err.splitlines()[-1] == f"  clfkit train --resume {tmp_path / 'out' / 'tiny' / 'a'}"
+    assert "trained" in cli("runs", "--out", tmp_path / "out").out
 
 
-def test_an_interrupt_before_training_leaves_no_crashed_run(
-    cli, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("number", "by"), [(signal.SIGINT, ""), (signal.SIGTERM, " by SIGTERM")])
+def test_a_run_stopped_before_training_can_be_begun_anew(
+    cli, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, by: str
 ) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("clfkit.experiment.run_experiment", interrupted)
-    done = cli("train", blobs, "--out", tmp_path, "--run-id", "a")
-    assert (done.code, done.err) == (
-        130,
-        "clfkit: stopped at once; training had not begun, so there is nothing to continue\n",
-    )
+    with monkeypatch.context() as patch:
+        patch.setattr("clfkit.experiment.read_data", lambda config: signal.raise_signal(number))
+        done = cli("train", blobs, "--out", tmp_path, "--run-id", "a")
+    go_on = f"clfkit train --resume {tmp_path / 'tiny' / 'a'}"
+    assert done.code == 128 + number
+    assert done.err == f"clfkit: stopped at once{by}; nothing was kept yet. Begin anew with\n  {go_on}\n"
     told = cli("runs", "--out", tmp_path).out
     assert "interrupted" in told and "crashed" not in told
+    assert cli(*go_on.split()[1:], "--quiet").code == 0
+    assert "finished" in cli("runs", "--out", tmp_path).out
 
 
 def test_an_accuracy_found_later_is_listed(cli, blobs: Path, tmp_path: Path) -> None:

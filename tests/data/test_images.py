@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from clfkit.data.bundle import ImageFormat, PixelArray
-from clfkit.data.images import ImageFiles, decode_all, decode_into
+from clfkit.data.images import ImageFiles, decode_all, decode_each, decode_into
 from clfkit.data.names import Names
 from clfkit.errors import DataError
 
@@ -71,3 +72,21 @@ def test_marks_tell_files_of_equal_size_apart_by_their_time_of_change(tmp_path: 
 def test_a_missing_file_is_named_when_its_marks_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png: no such file"):
         files(tmp_path, "gone.png").marks  # noqa: B018
+
+
+def test_whoever_stops_waits_for_no_image_that_was_not_begun() -> None:
+    begun, go = [], threading.Event()
+
+    def decode(position: int) -> PixelArray:
+        begun.append(position)
+        if len(begun) > 1:
+            go.wait(10)
+        return np.zeros((1, 4, 4), np.uint8)
+
+    def stop(count: int) -> None:
+        go.set()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decode_each(10_000, decode, GREY, stop)
+    assert len(begun) < 5_000

@@ -15,6 +15,7 @@ import typer
 
 from clfkit.cli.terminal import complain
 from clfkit.errors import UsageError
+from clfkit.interruption import WISHES
 from clfkit.world import World
 
 GRACE = 15.0
@@ -77,12 +78,14 @@ def start(arguments: Sequence[str], processes: int) -> int:
     # `-m` would put the working directory before all that is installed, whatever lies in it.
     safe = [] if os.path.realpath(sys.path[0]) == os.path.realpath(os.curdir) else ["-P"]
     children: list[subprocess.Popen[bytes]] = []
+    passed: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        passed.append(number)
         for child in children:
             child.send_signal(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in WISHES}
     try:
         for rank in range(processes):
             child = subprocess.Popen(
@@ -91,10 +94,11 @@ def start(arguments: Sequence[str], processes: int) -> int:
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
             children.append(child)
-        signal.signal(signal.SIGTERM, pass_on)
+        for number in WISHES:
+            signal.signal(number, pass_on)
         # A terminal sends Ctrl-C to the children itself; twice would stop them at once. A closed stdin is None.
-        at_terminal = sys.stdin is not None and sys.stdin.isatty()
-        signal.signal(signal.SIGINT, signal.SIG_IGN if at_terminal else pass_on)
+        if sys.stdin is not None and sys.stdin.isatty():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         _wait(children)
     finally:
         for number, handler in before.items():
@@ -102,7 +106,7 @@ def start(arguments: Sequence[str], processes: int) -> int:
         for child in children:
             child.kill()
             child.wait()
-    return _verdict([child.returncode for child in children])
+    return _verdict([child.returncode for child in children], passed)
 
 
 def _wait(children: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -114,8 +118,10 @@ def _wait(children: Sequence[subprocess.Popen[bytes]]) -> None:
         time.sleep(0.05)
 
 
-def _verdict(codes: Sequence[int]) -> int:
+def _verdict(codes: Sequence[int], passed: Sequence[int]) -> int:
     """The exit code of the whole: that of rank 0, which speaks to the user, unless it was ended from outside."""
+    if any(-number in codes for number in passed):  # a signal that came before they could listen
+        return 128 + passed[0]
     if codes[0] > 0 or not any(codes):
         return codes[0]
     rank = next(rank for rank, code in enumerate(codes) if code)

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,8 @@ import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
 from clfkit.cli.terminal import between, calibrated, columns, compared, complain, possible, say, telling
-from clfkit.errors import ClfkitError, Interrupted, RunError, UsageError, WorkerLost
+from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
+from clfkit.interruption import Interruption, Stopped
 
 if TYPE_CHECKING:
     from clfkit.config import ExperimentConfig
@@ -87,7 +88,7 @@ def train(
     from clfkit.timing import Stopwatch, process_start
 
     clock = (Profile if profile else Stopwatch)(process_start())
-    with _one_voice(world):
+    with _one_voice(world), Interruption(at_once=True, grace=world.grace):
         wanted = _config(config, overrides, resume)
         run = _trained(wanted, overrides, resume, out, run_id, force, quiet, plugin, clock, world)
     if world.rank:
@@ -145,11 +146,10 @@ def _trained(
         raise Interrupted(f"{stop}; {_how_to_continue(run, plugin)}", stop.exit_code - 128) from None
     except WorkerLost as loss:
         raise WorkerLost(f"{loss}; {_how_to_continue(run, plugin)}") from loss
-    except KeyboardInterrupt:
-        if run is not None and not run.checkpoint_path("last"):
-            with suppress(RunError):
-                run.set_status("interrupted", reason="stopped before training had begun")
-        raise Interrupted(f"stopped at once; {_how_to_continue(run, plugin)}", signal.SIGINT) from None
+    except KeyboardInterrupt as stop:
+        number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        raise Interrupted(f"stopped at once{by}; {_how_to_continue(run, plugin)}", number) from None
     return run
 
 
@@ -184,11 +184,12 @@ def _new_run(out: Path, wanted: ExperimentConfig, run_id: str | None, world: Wor
 
 def _how_to_continue(run: RunDirectory | None, plugins: list[Path]) -> str:
     """What was kept, and the command that goes on from there."""
-    if run is None or not run.checkpoint_path("last"):
-        return "training had not begun, so there is nothing to continue"
+    if run is None or not run.path.exists():
+        return "nothing had begun"
     if run.status()["status"] == "finished":
-        return f"the run is finished but for figures. Draw them with\n  clfkit plot NAME {shlex.quote(str(run.path))}"
-    return f"the checkpoint is kept. Continue with\n  clfkit train --resume {shlex.quote(str(run.path))}" + "".join(
+        return f"the run is finished: {run.path}"
+    kept = "the checkpoint is kept. Continue" if run.checkpoint_path("last") else "nothing was kept yet. Begin anew"
+    return f"{kept} with\n  clfkit train --resume {shlex.quote(str(run.path))}" + "".join(
         f" --plugin {shlex.quote(str(path))}" for path in plugins
     )
 

@@ -73,8 +73,11 @@ def decode_each(
     """What `decode` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
     pixels = np.empty((count, *shape_of(image_format)), np.uint8)
     with ThreadPoolExecutor(THREADS) as pool:
-        for done in decode_into(pixels, range(count), decode, pool):
-            progress(done)
+        try:
+            for done in decode_into(pixels, range(count), decode, pool):
+                progress(done)
+        finally:
+            pool.shutdown(cancel_futures=True)  # a signal does not wait for all that was begun
     return pixels
 
 

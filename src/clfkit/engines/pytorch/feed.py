@@ -15,6 +15,7 @@ from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 from clfkit.data.prefetch import AUTO_WORKERS, Prefetch
 from clfkit.engines.pytorch.footprint import release
 from clfkit.errors import UsageError
+from clfkit.interruption import give_way
 from clfkit.world import World, own
 
 RESIDENT_SHARE = 0.5
@@ -124,6 +125,7 @@ class Feed:
 
         key: that of the epoch, where samples are augmented.
         """
+        give_way()
         if isinstance(self._inputs, Tensor) and all_in_order(indices, len(self)):
             return self._normalized(self._inputs, indices, key), self._labels
         at = torch.from_numpy(indices).to(self._device)

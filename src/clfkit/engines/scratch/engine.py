@@ -29,6 +29,7 @@ from clfkit.engines.scratch.optimizers import UpdateRule
 from clfkit.engines.scratch.penalty import Penalty
 from clfkit.engines.threads import choose_threads
 from clfkit.errors import ModelError, UsageError
+from clfkit.interruption import give_way
 from clfkit.losses import build_loss
 from clfkit.models.plan import Plan
 
@@ -180,6 +181,7 @@ class ScratchEngine:
         """Logits and labels of a split, batch by batch in its own order."""
         feed = self._feed(split)
         for indices in self._evaluation_batches(len(split)):
+            give_way()
             x, labels = feed.batch(indices)
             yield self.network.infer(x), labels
 
