@@ -11,11 +11,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from programs import nursery
+from trials import Trials, draw_photos
 
 from rows import ROWS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 TABLE = re.compile(r"(<!-- faults -->\n).*?(<!-- /faults -->)", re.DOTALL)
+
+
+@pytest.fixture(scope="session")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
+    """Runs of a few experiments, to be ended and resumed; the whole ones among them are shared."""
+    path = tmp_path_factory.mktemp("trials")
+    draw_photos(path / "photos")
+    with nursery(path) as program:
+        yield Trials(path, program)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
