@@ -46,7 +46,9 @@ def stage(run: RunDirectory) -> str:
 
 def untrained(run: RunDirectory) -> bool:
     """Whether a run ended before its first checkpoint was there: it has none to go on from, not even a damaged one."""
-    return not run.resumable() and run.status()["status"] != "finished"
+    folder = run.path / "checkpoints"
+    lost = any((folder / name).exists() for name in ("last", "last.old", "last.damaged", "previous"))
+    return not (lost or run.resumable()) and run.status()["status"] != "finished"
 
 
 def refuse_joined(run: RunDirectory) -> None:
