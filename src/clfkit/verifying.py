@@ -28,6 +28,7 @@ from clfkit.run import RunDirectory
 from clfkit.trainer import Trainer
 
 START = "start"
+LINES = 10  # of epochs, where each has a line: what they give is known already
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def verify(run: RunDirectory, listener: Listener, begin: str = START, steps: int
 
 
 def _replay(trainer: Trainer, comparison: _Comparison, listener: Listener) -> None:
-    listener.on_start(trainer.state, comparison.until, trainer.epochs, trainer.options.log_every)
+    often = max(trainer.options.log_every, -(-trainer.epochs // LINES))
+    listener.on_start(trainer.state, comparison.until, trainer.epochs, often)
     try:
         with suppress(_Enough):
             if trainer.state.step == 0:

@@ -17,6 +17,8 @@ def test_verify_prints_from_which_step_on_a_run_differs(cli: Any, rivals: Path, 
     assert (done.code, done.err) == (0, "")
     assert f"{run.path}: reproducible, steps 1 to {steps}" in done.out
     assert f"last (step {steps})" in done.out
+    done = cli("verify", "one", "--runs", rivals.parent)
+    assert (done.code, done.err.count("epoch ")) == (0, min(10, len(run.history())))
     losses = run.step_losses()
     losses[6] += 1
     losses.tofile(run.path / "steps.f32")

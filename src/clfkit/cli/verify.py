@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clfkit.cli.arguments import AsJson, Plugins, Quiet
+from clfkit.cli.arguments import AsJson, Plugins, Quiet, RunsRoot
 from clfkit.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    source: Annotated[str, typer.Argument(metavar="RUN", help="Run directory, or `latest`.", show_default=False)],
+    source: Annotated[str, typer.Argument(metavar="RUN", help="Run directory or id, or `latest`.", show_default=False)],
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Steps to train; by default as many as the run has.")
     ] = None,
@@ -28,19 +28,17 @@ def verify(
             "--from", metavar="CHECKPOINT", help="`start`, `previous`, `last`, or an epoch that is kept whole."
         ),
     ] = "start",
-    root: Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that `latest` looks in.")] = Path(
-        "outputs"
-    ),
+    root: RunsRoot = Path("outputs"),
     quiet: Quiet = False,
     as_json: AsJson = False,
     plugin: Plugins = [],
 ) -> None:
     """Train a run again, into memory alone, and say from which step on it differs. Exit code 1 if it does."""
     from clfkit.progress import listener
-    from clfkit.run import RunDirectory, latest_run
+    from clfkit.run import RunDirectory, run_called
     from clfkit.verifying import verify as replayed
 
-    run = latest_run(root) if source == "latest" else RunDirectory.open(Path(source))
+    run = run_called(source, root) or RunDirectory.open(Path(source))
     verdict = replayed(run, listener(quiet or as_json), begin, steps)
     if as_json:
         typer.echo(json.dumps({"run": str(run.path), "reproducible": verdict.reproducible, **asdict(verdict)}))
