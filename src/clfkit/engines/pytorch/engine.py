@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from clfkit.engines.pytorch.feed import Feed, Normalizer
 from clfkit.engines.pytorch.footprint import Activations, lack_of_memory, out_of_memory, peak_of, size_of
 from clfkit.engines.pytorch.guard import Guard
 from clfkit.engines.pytorch.mixing import MixedFeed, Targets
-from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups, penalise
+from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_step, parameter_groups, penalise, set_rate
 from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
 from clfkit.engines.pytorch.state import fetch, from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.engines.threads import choose_threads
@@ -70,7 +71,7 @@ class TorchEngine:
             self._prepare_training(setup.train)
 
     def _prepare_training(self, train: Split) -> None:
-        self.pieces = Pieces(self._setup, lambda setup: refuse_lone_sample(setup, len(train), self.model))
+        self.pieces = Pieces(self._setup, partial(refuse_lone_sample, samples=len(train), model=self.model))
         augment = Augmenter(self._setup.augment, self._setup.spec, "torch")
         self._train = Feed(train, self.normalize, self.device, self._setup.resident, augment, self._setup.workers)
         self._mixed = MixedFeed(self._train, self._setup.mix, self._setup.spec) if self._setup.mix else None
@@ -168,8 +169,7 @@ class TorchEngine:
         if self._setup.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._setup.clip_norm)
         penalise(self._decayed, self._setup.optimizer.options, lr)
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr * group["lr_factor"]
+        set_rate(self._optimizer, lr)
         self._step()
         if self._average is not None:
             self._average.follow()

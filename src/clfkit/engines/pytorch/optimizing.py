@@ -86,6 +86,12 @@ def penalise(decayed: Mapping[float, Sequence[Tensor]], options: OptimizerOption
             torch._foreach_mul_(list(parameters), 1 - lr * factor * options.weight_decay)
 
 
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """The learning rate of the next step, of which some groups of parameters take a part."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_factor"]
+
+
 def eager_step(optimizer: torch.optim.Optimizer) -> Callable[[], object]:
     """The bare step of one of torch's optimizers, to be called without gradients, without a look at torch's compiler.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import timeit
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ class ScratchEngine:
         self._random = rng.Restartable()
         if setup.train is not None:
             self.decisions["threads"] = choose_threads(setup, self.parameters)
-            samples = len(setup.train)
-            self.pieces = Pieces(setup, lambda setup: _refuse_lone_sample(setup, samples, self.network))
+            refuse = partial(_refuse_lone_sample, samples=len(setup.train), network=self.network)
+            self.pieces = Pieces(setup, refuse)
             self.train = Feed(setup.train, self._columns, Augmenter(setup.augment, setup.spec, "scratch"))
             self._rule = optimizers.build(setup.optimizer, self.parameters, dtype, engine="scratch")
             self.penalty = Penalty(setup.optimizer.options)
