@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from clfkit.augmentations import Augmenter
+from clfkit.engines.base import StepResult
 from clfkit.planning import make_plan
 from clfkit.range_test import HIGHEST, LOWEST, QUIET, STEPS, find_rate, judge
 
@@ -112,3 +113,17 @@ def test_a_loss_that_is_not_finite_ends_it(laboratory: Any) -> None:
     config = laboratory.config("blobs", {"train.optimizer": {"name": "sgd", "lr": 0.1, "weight_decay": 5.0}})
     test = find_rate(config)
     assert np.isfinite(test.losses).all()
+
+
+def test_a_step_that_is_not_taken_ends_it(laboratory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the gradient is not finite, though the loss is: nothing is learned any more."""
+    from clfkit.engines.pytorch.engine import TorchEngine
+
+    train_step, taken = TorchEngine.train_step, []
+
+    def skipping(self: Any, *arguments: Any) -> StepResult:
+        taken.append(arguments)
+        return train_step(self, *arguments)._replace(skipped=len(taken) == 30)
+
+    monkeypatch.setattr(TorchEngine, "train_step", skipping)
+    assert (len(find_rate(laboratory.config("blobs")).losses), len(taken)) == (29, 30)

@@ -60,11 +60,11 @@ def find_rate(config: ExperimentConfig, on_step: Callable[[int], None] = lambda 
     with memory_errors(), parts.engine.at_work():
         for step, (look, indices) in zip(range(STEPS), _endless(parts), strict=False):
             result = parts.engine.train_step(indices, float(rates[step]), rng.key(config.seed, "step", step), look)
-            loss = parts.engine.read([result]).mean_loss
+            totals = parts.engine.read([result])
             on_step(step + 1)
-            if not np.isfinite(loss):
+            if totals.skipped.any() or not np.isfinite(totals.mean_loss):
                 break
-            losses.append(loss)
+            losses.append(totals.mean_loss)
             if len(losses) > QUIET and np.mean(losses[-5:]) > EXPLODED * np.mean(losses[:QUIET]):
                 break
     test = judge(rates[: len(losses)], np.array(losses), parts.rate)
