@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -186,6 +187,8 @@ HEADS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "state": (lambda head: {**head, "state": {"epoch": -3}}, "not a checkpoint of clfkit"),
     "spec": (lambda head: {**head, "spec": {**head["spec"], "more": 1}}, "not a checkpoint of clfkit"),
     "counts": (lambda head: {**head, "class_counts": 5}, "not a checkpoint of clfkit"),
+    "endless counts": (lambda head: {**head, "class_counts": [math.inf]}, "not a checkpoint of clfkit"),
+    "a large temperature": (lambda head: {**head, "temperature": 10**400}, "not a checkpoint of clfkit"),
     "config": (lambda head: {**head, "config": {"name": "x"}}, r"data.*missing|data"),
     "config list": (lambda head: {**head, "config": [1, 2]}, "not a checkpoint of clfkit"),
     "unknown model": (lambda head: {**head, "config": {**head["config"], "model": "os.system"}}, "unknown model"),

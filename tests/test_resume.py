@@ -489,6 +489,14 @@ def test_a_finished_run_never_begins_anew(laboratory: Any) -> None:
         resume_run(run, Quiet(), laboratory.config("blobs", {"train.epochs": 9}))
 
 
+def test_a_run_that_was_trained_never_begins_anew(laboratory: Any) -> None:
+    run = laboratory.run()
+    run.set_status("interrupted")  # while it was scored or drawn
+    shutil.rmtree(run.path / "checkpoints" / "last")
+    with pytest.raises(CheckpointError, match="no last checkpoint"):
+        resume_run(run, Quiet())
+
+
 def test_damaged_checkpoint_is_refused(stopped: RunDirectory) -> None:
     weights = stopped.path / "checkpoints" / "last" / "optimizer.safetensors"
     content = bytearray(weights.read_bytes())

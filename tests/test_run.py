@@ -95,6 +95,11 @@ def test_run_whose_process_is_gone_is_crashed(run: RunDirectory) -> None:
     assert (status["status"], status["epochs"]) == ("crashed", 3)
 
 
+def test_a_status_that_does_not_say_it_is_crashed(run: RunDirectory) -> None:
+    (run.path / "status.json").write_text('{"started": "2026-11-01T12:00:00+00:00"}')
+    assert run.status() == {"status": "crashed", "started": "2026-11-01T12:00:00+00:00"}
+
+
 def test_run_on_another_machine_is_taken_at_its_word(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("socket.gethostname", lambda: "elsewhere")

@@ -100,7 +100,9 @@ def _fill(folder: Path, checkpoint: Checkpoint) -> None:
     for name, content in _files(checkpoint):
         write_through(folder / name, content)
         sums[name] = hashlib.sha256(content).hexdigest()
-    write_through(folder / MANIFEST, json.dumps(sums, indent=2).encode())
+    unnamed = folder / f".{MANIFEST}"  # there under its name, it says that all is complete, itself too
+    write_through(unnamed, json.dumps(sums, indent=2).encode())
+    unnamed.rename(folder / MANIFEST)
     flush_folder(folder)
 
 
@@ -125,7 +127,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         if checkpoint.state.best_epoch > len(checkpoint.records):
             raise ValueError(f"its best epoch is {checkpoint.state.best_epoch} of {len(checkpoint.records)}")
         return checkpoint
-    except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValidationError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"{folder}: not a checkpoint of clfkit: {_first_line(error)}") from None
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
@@ -139,7 +141,7 @@ def read_provenance(folder: Path) -> tuple[str, int]:
     try:
         head = json.loads((folder / "checkpoint.json").read_bytes())
         return str(head["fingerprint"]), sum(map(int, head["class_counts"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"{folder}: checkpoint.json cannot be read: {_first_line(error)}") from None
 
 

@@ -48,7 +48,8 @@ def untrained(run: RunDirectory) -> bool:
     """Whether a run ended before its first checkpoint was there: it has none to go on from, not even a damaged one."""
     folder = run.path / "checkpoints"
     lost = any((folder / name).exists() for name in ("last", "last.old", "last.damaged", "previous"))
-    return not (lost or run.resumable()) and run.status()["status"] != "finished"
+    status = run.status()
+    return not (lost or run.resumable() or status.get("trained")) and status["status"] != "finished"
 
 
 def refuse_joined(run: RunDirectory) -> None:

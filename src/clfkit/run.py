@@ -101,7 +101,7 @@ class RunDirectory:
 
     def status(self) -> dict[str, Any]:
         """status.json; a run whose process has gone without a word is `crashed`."""
-        status = self._json("status.json") or {"status": "crashed"}
+        status = {"status": "crashed", **(self._json("status.json") or {})}
         here = status.get("host") == socket.gethostname()
         if status.get("status") == "running" and here and is_free(self.path):
             status["status"] = "crashed"

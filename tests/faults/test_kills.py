@@ -17,7 +17,8 @@ RENAMED = "os.rename */checkpoints/last.new"
 AIMED: dict[str, Kills] = {
     "before the first step": [{"at": "Trainer.fit"}],
     "first checkpoint written, not renamed": [{"at": RENAMED}],
-    "files of a checkpoint written, its manifest not": [{"at": "open */last.new/manifest.json", "times": 2}],
+    "files of a checkpoint written, its manifest not": [{"at": "open */last.new/.manifest.json", "times": 2}],
+    "first manifest written, not renamed": [{"at": "os.rename */last.new/.manifest.json"}],
     "between the two renames of a checkpoint": [{"at": RENAMED, "times": 2}],
     "a checkpoint renamed, the old one not put aside": [{"at": "os.rename */checkpoints/last.old", "times": 1}],
     "best renamed, last not written": [{"at": "os.mkdir */checkpoints/last.new", "times": 3}],

@@ -33,5 +33,5 @@ class Guard:
         # The only kernel that looks at all of them in one go. It also multiplies them, here by 1.
         torch._amp_foreach_non_finite_check_and_unscale_(numbers, self._found, self._one)
         if world.size > 1:  # one process alone may have the loss
-            self._found.copy_(world.total(self._found))
+            self._found.copy_(world.total(self._found).clamp(max=1))  # fused kernels look for 1, not for how many
         return bool(self._found) if self._waits else self._found.clone()
