@@ -40,9 +40,10 @@ class Material:
             except ClfkitError as error:
                 no_model = str(error)
         evaluations = {part: found for part in PARTS if (found := run.evaluation(part))}
-        return cls(
-            run, run.config(), run.status(), run.environment() or {}, run.history(), evaluations, classifier, no_model
-        )
+        status = run.status()
+        if status["status"] == "running" and status.get("trained") and evaluations:
+            status["status"] = "finished"  # but for figures and this page
+        return cls(run, run.config(), status, run.environment() or {}, run.history(), evaluations, classifier, no_model)
 
     @property
     def split(self) -> Part | None:
