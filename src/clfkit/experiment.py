@@ -151,8 +151,6 @@ class _Session:
             parts = prepared(config, bundle, fresh=fresh, world=world)
         if parts.config != config:  # only what is measured, which one process alone does
             run.replace_config(parts.config)
-        if not world.rank:
-            LeftOutFiles(run.path).write(bundle.left_out)
         memory = RunMemory(run, parts.config, parts.bundle, tuple(map(int, parts.counts)), settled=tracking.settled)
         clock.watch(parts.engine, memory)
         trainer = parts.trainer(memory, FirstStep(listener, clock))
@@ -282,6 +280,8 @@ class _Session:
 
     def _announce(self) -> None:
         counts = np.array(self.memory.class_counts)
+        if not self.world.rank:
+            LeftOutFiles(self.run.path).write(self.bundle.left_out)
         for line in announcement(self.config, self.bundle, counts, self.engine, self.trainer):
             self.listener.say(line)
         self._remember_environment()

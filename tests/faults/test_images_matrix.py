@@ -356,6 +356,7 @@ def test_a_resumed_run_leaves_out_the_same_or_stops(finished: RunDirectory, fold
     (folder / "cat/00.png").write_bytes(b"hello")
     with pytest.raises(RunError, match="the data changed since"):
         resume_run(finished, Quiet(), longer[1])
+    assert (finished.path / "bad_samples.csv").read_bytes() == before  # of what it was trained on
 
 
 def test_predict_tells_a_bad_image_in_its_row_and_answers_the_others(
