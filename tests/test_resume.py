@@ -497,6 +497,15 @@ def test_a_run_that_was_trained_never_begins_anew(laboratory: Any) -> None:
         resume_run(run, Quiet())
 
 
+def test_a_damaged_best_model_is_written_again_though_nothing_is_left_to_train(laboratory: Any) -> None:
+    run = laboratory.run()
+    run.set_status("interrupted")  # while it was scored or drawn
+    (run.path / "checkpoints" / "best" / "model.safetensors").write_bytes(b"torn")
+    resume_run(run, Quiet())
+    assert run.status()["status"] == "finished"
+    assert_equal(run, laboratory.run())
+
+
 def test_damaged_checkpoint_is_refused(stopped: RunDirectory) -> None:
     weights = stopped.path / "checkpoints" / "last" / "optimizer.safetensors"
     content = bytearray(weights.read_bytes())

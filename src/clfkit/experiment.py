@@ -252,6 +252,8 @@ class _Session:
         best, state = self.trainer.best, self.trainer.state
         assert best is not None, "training ran for at least one epoch"
         self.engine.load_state(best)
+        if not self.world.rank:  # a resumed run may have nothing left to train, and a damaged one
+            self.memory.write_best(state, self.trainer.records, best)
         self.run.discard_results()
         *others, last = evaluate_held_out(self.engine, self.bundle, self.memory.class_counts)
         if not self.world.rank:

@@ -111,17 +111,23 @@ class RunMemory:
             losses = np.concatenate([each.step_losses for _, each in pending])
             self.run.append_step_losses(losses, first.step - len(totals.loss))
 
-    def _write_checkpoints(self, snapshot: Snapshot) -> None:
-        """The last checkpoint, and the best one if it is another since the last time, or has gone.
+    def write_best(self, state: TrainState, records: Sequence[EpochRecord], best: Arrays) -> None:
+        """The best checkpoint, if it is another since the last time, or has gone or was damaged. Raises RunError.
 
         What was found of another best one goes first, so that whatever a crash leaves, no result is of other weights.
         """
-        state, records, best = snapshot.state, snapshot.records, snapshot.best
-        if best is not None and (state.best_epoch != self.saved_best or not self.run.checkpoint_path("best")):
+        if state.best_epoch != self.saved_best or not self.run.checkpoint_path("best"):
             record = records[state.best_epoch - 1]
+            own = tuple(records[: record.epoch])
             self.run.discard_results()
-            self.run.save_checkpoint("best", self.checkpoint(_at_end_of(record, state), records[: record.epoch], best))
+            self.run.save_checkpoint("best", self.checkpoint(_at_end_of(record, state), own, best))
             self.saved_best = state.best_epoch
+
+    def _write_checkpoints(self, snapshot: Snapshot) -> None:
+        """The last checkpoint, and the best one first."""
+        state, records, best = snapshot.state, snapshot.records, snapshot.best
+        if best is not None:
+            self.write_best(state, records, best)
         last = self.checkpoint(state, records, snapshot.model)
         self.run.save_checkpoint(
             "last",
