@@ -482,6 +482,14 @@ def test_a_run_never_begins_anew_where_its_checkpoint_was_lost(stopped: RunDirec
         resume_run(stopped, Quiet())
 
 
+def test_a_run_whose_best_model_is_there_never_begins_anew(stopped: RunDirectory) -> None:
+    shutil.rmtree(stopped.path / "checkpoints" / "last")
+    best, history = stopped.checkpoint("best").state, stopped.history()
+    with pytest.raises(CheckpointError, match="no last checkpoint"):
+        resume_run(stopped, Quiet())
+    assert (stopped.checkpoint("best").state, stopped.history()) == (best, history)
+
+
 def test_a_finished_run_never_begins_anew(laboratory: Any) -> None:
     run = laboratory.run()
     shutil.rmtree(run.path / "checkpoints" / "last")

@@ -266,10 +266,13 @@ def test_valid_loss_that_is_no_number_ends_training(broken: float) -> None:
     assert len(notes.records) == 1
 
 
+@pytest.mark.parametrize("state", ["model_state", "optimizer_state"])
 @pytest.mark.parametrize("valid", [0, 5])
-def test_weights_that_are_no_numbers_are_never_checkpointed(valid: int) -> None:
+def test_states_that_are_no_numbers_are_never_checkpointed(
+    valid: int, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = FakeEngine()
-    engine.model_state = lambda: {"bias": np.array([1.0, np.inf if len(engine.seen) > 3 else 0.0])}  # type: ignore[method-assign]
+    monkeypatch.setattr(engine, state, lambda: {"bias": np.array([1.0, np.inf if len(engine.seen) > 3 else 0.0])})
     trainer, _, notes = make(engine, valid=valid)
     with pytest.raises(TrainingError, match="bias is not finite any more at step 6"):
         trainer.fit()
@@ -390,10 +393,12 @@ def test_a_checkpoint_that_is_due_elsewhere_is_due_here() -> None:
 
 
 def test_signal_does_not_cut_off_what_is_written_last() -> None:
-    """It is heard while the memory writes what waits, instead of ending the process."""
+    """It is heard while the memory writes what waits, and obeyed when that is done."""
     heard: list[int] = []
-    trainer, _, _ = make(None, Notes(at_flush=lambda: signal.raise_signal(signal.SIGTERM)))
-    assert trainer.fit(heard.append).epoch == trainer.options.epochs
+    trainer, _, notes = make(None, Notes(at_flush=lambda: signal.raise_signal(signal.SIGTERM)))
+    with pytest.raises(Interrupted, match="SIGTERM at step"):
+        trainer.fit(heard.append)
+    assert trainer.finished and notes.saved[-1] == trainer.state.step
     assert heard == [signal.SIGTERM]
 
 

@@ -28,7 +28,8 @@ from clfkit.data.bundle import DataSpec
 from clfkit.engines.base import Arrays
 from clfkit.errors import CheckpointError, ConfigError
 from clfkit.history import EpochRecord, TrainState, as_lines, read_records
-from clfkit.storage import changing, flush_folder, made, removed, without_nan, write_through
+from clfkit.storage import changing, content_of, flush_folder, made, removed, without_nan, write_through
+from clfkit.wording import first_line
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -128,7 +129,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             raise ValueError(f"its best epoch is {checkpoint.state.best_epoch} of {len(checkpoint.records)}")
         return checkpoint
     except (ValidationError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
-        raise CheckpointError(f"{folder}: not a checkpoint of clfkit: {_first_line(error)}") from None
+        raise CheckpointError(f"{folder}: not a checkpoint of clfkit: {first_line(error)}") from None
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
 
@@ -139,10 +140,10 @@ def read_provenance(folder: Path) -> tuple[str, int]:
     The weights are not read, and no sum is checked. Raises CheckpointError.
     """
     try:
-        head = json.loads((folder / "checkpoint.json").read_bytes())
+        head = json.loads(content_of(folder / "checkpoint.json"))
         return str(head["fingerprint"]), sum(map(int, head["class_counts"]))
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
-        raise CheckpointError(f"{folder}: checkpoint.json cannot be read: {_first_line(error)}") from None
+        raise CheckpointError(f"{folder}: checkpoint.json cannot be read: {first_line(error)}") from None
 
 
 def find_checkpoint(folder: Path) -> Path | None:
@@ -208,7 +209,7 @@ def _settled(folder: Path) -> Mapping[str, bytes]:
 
 def _manifest(folder: Path) -> bytes | None:
     try:
-        return (folder / MANIFEST).read_bytes()
+        return content_of(folder / MANIFEST)
     except OSError:
         return None
 
@@ -216,20 +217,21 @@ def _manifest(folder: Path) -> bytes | None:
 def _verified(folder: Path) -> Mapping[str, bytes]:
     """The content of every file in the manifest, each checked against its sum."""
     try:
-        sums: Any = json.loads((folder / MANIFEST).read_bytes())
+        sums: Any = json.loads(content_of(folder / MANIFEST))
         if not isinstance(sums, dict) or not {"checkpoint.json", "history.jsonl", "model.safetensors"} <= set(sums):
             raise CheckpointError(f"{folder}: {MANIFEST} is damaged")
         contents = {}
         for name, expected in sums.items():
             if Path(name).name != name:
                 raise CheckpointError(f"{folder}: {MANIFEST} names a file outside the checkpoint")
-            contents[name] = (folder / name).read_bytes()
+            contents[name] = content_of(folder / name)
             if hashlib.sha256(contents[name]).hexdigest() != expected:
                 raise CheckpointError(f"{folder}: {name} is damaged (its SHA-256 is not the manifest's)")
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder}: not a complete checkpoint, {Path(error.filename).name} is missing") from None
     except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be read: {error.strerror or error}") from None
+        name = f"{Path(error.filename).name} " if error.filename else ""
+        raise CheckpointError(f"{folder}: {name}cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError):
         raise CheckpointError(f"{folder}: {MANIFEST} is damaged") from None
     return contents
@@ -244,7 +246,3 @@ def _arrays(folder: Path, name: str, contents: Mapping[str, bytes]) -> Arrays:
         return load(contents[file]) if file in contents else {}
     except SafetensorError as error:
         raise CheckpointError(f"{folder}: {file} is damaged: {error}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -174,6 +174,7 @@ class _Session:
             self.listener.say(f"refused: {refusal}")
         self.trainer = found.trainer
         self.memory.saved_best = found.saved_best
+        self.engine.pieces.go_on(self.memory.decided.get("accumulate", 1), self.engine.decisions)
         return found
 
     @property
@@ -188,8 +189,8 @@ class _Session:
     def go_on(self, found: Restored | None) -> None:
         """Bring the run's files to where the checkpoint is that training goes on from; None begins anew."""
         state = self.trainer.state
+        self.run.go_back_to(found.place if found else None)
         if found:
-            self.run.go_back_to(found.place)
             self._look_for_room()
         self.run.write_history(tuple(self.trainer.records))
         self.run.snapshots.discard_after(len(self.trainer.records))

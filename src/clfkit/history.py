@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from clfkit.components import metrics
 from clfkit.errors import RunError
 from clfkit.storage import append, changing, without_nan, write_atomically
+from clfkit.wording import first_line
 
 
 class EpochRecord(BaseModel):
@@ -149,7 +150,7 @@ class HistoryFiles:
             text = self.lines.read_text(encoding="utf-8") if self.lines.is_file() else ""
             return read_records(text.splitlines())
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.lines} cannot be read: {str(error).splitlines()[0]}") from None
+            raise RunError(f"{self.lines} cannot be read: {first_line(error)}") from None
 
     def _replace_table(self, records: Sequence[EpochRecord]) -> None:
         columns = list(dict.fromkeys(name for record in records for name in record.cells()))

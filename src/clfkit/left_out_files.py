@@ -40,9 +40,9 @@ class LeftOutFiles:
             return ""
         try:
             content = left_out.content(at)
-        except DataError:  # a file that is missing or may not be read, as its reason says
+        except DataError:  # a file that is missing, may not be read or is no image's size, as its reason says
             return ""
-        base = re.sub(r"[^\w.-]", "_", left_out.samples[at].id.rpartition("/")[2])[-100:]
+        base = re.sub(r"[^A-Za-z0-9_.-]", "_", left_out.samples[at].id.rpartition("/")[2])[-100:]
         copy = made(self.path / COPIES) / f"{at + 1:04}-{base}"
         write_atomically(copy, content)
         return f"{COPIES}/{copy.name}"

@@ -25,9 +25,10 @@ PATIENCE = 1.0
 def locked(folder: Path) -> AbstractContextManager[object]:
     """The lock of a folder, held from now on. Raises RunError naming the process that holds it."""
     lock, patient_until = FileLock(folder / LOCK), time.monotonic() + PATIENCE
-    while not lock.is_locked:
+    held: AbstractContextManager[object] | None = None
+    while held is None:
         try:
-            lock.acquire(timeout=0)
+            held = lock.acquire(timeout=0)  # entering the lock itself would acquire it a second time
         except Timeout:
             if _is_owned(folder) or time.monotonic() > patient_until:
                 raise RunError(
@@ -41,7 +42,7 @@ def locked(folder: Path) -> AbstractContextManager[object]:
     except RunError:
         lock.release()
         raise
-    return lock
+    return held
 
 
 def is_free(folder: Path) -> bool:

@@ -81,9 +81,13 @@ class RunMemory:
         """Put the engine's decisions into environment.json, in the place of those of the last start."""
         written = self.run.environment()
         if written is not None:
-            session = [written, *written.get("resumed", [])][-1]
-            session["decisions"] = dict(decisions)
+            _last_start(written)["decisions"] = dict(decisions)
             self.run.write_environment(written)
+
+    @property
+    def decided(self) -> Mapping[str, Any]:
+        """The decisions of the last start, as they were at its end."""
+        return dict(_last_start(self.run.environment() or {}).get("decisions", {}))
 
     def flush(self) -> None:
         """Write what is not written yet."""
@@ -124,10 +128,8 @@ class RunMemory:
             self.saved_best = state.best_epoch
 
     def _write_checkpoints(self, snapshot: Snapshot) -> None:
-        """The last checkpoint, and the best one first."""
+        """The last checkpoint, then the best one: where there is one, training can be gone on with, or was lost."""
         state, records, best = snapshot.state, snapshot.records, snapshot.best
-        if best is not None:
-            self.write_best(state, records, best)
         last = self.checkpoint(state, records, snapshot.model)
         self.run.save_checkpoint(
             "last",
@@ -136,7 +138,15 @@ class RunMemory:
                 best={} if best is None or last.is_best else best,
             ),
         )  # fmt: skip
+        if best is not None:
+            self.write_best(state, records, best)
         self.settled(records)
+
+
+def _last_start(environment: dict[str, Any]) -> dict[str, Any]:
+    """What environment.json says of the start of the run, or of the last time that it was resumed."""
+    starts: list[dict[str, Any]] = [environment, *environment.get("resumed", [])]
+    return starts[-1]
 
 
 def _at_end_of(record: EpochRecord, state: TrainState) -> TrainState:

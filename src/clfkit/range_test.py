@@ -62,7 +62,7 @@ def find_rate(config: ExperimentConfig, on_step: Callable[[int], None] = lambda 
             result = parts.engine.train_step(indices, float(rates[step]), rng.key(config.seed, "step", step), look)
             totals = parts.engine.read([result])
             on_step(step + 1)
-            if totals.skipped.any() or not np.isfinite(totals.mean_loss):
+            if totals.untaken:
                 break
             losses.append(totals.mean_loss)
             if len(losses) > QUIET and np.mean(losses[-5:]) > EXPLODED * np.mean(losses[:QUIET]):

@@ -47,7 +47,7 @@ def stage(run: RunDirectory) -> str:
 def untrained(run: RunDirectory) -> bool:
     """Whether a run ended before its first checkpoint was there: it has none to go on from, not even a damaged one."""
     folder = run.path / "checkpoints"
-    lost = any((folder / name).exists() for name in ("last", "last.old", "last.damaged", "previous"))
+    lost = any((folder / name).exists() for name in ("last", "last.old", "last.damaged", "previous", "best"))
     status = run.status()
     return not (lost or run.resumable() or status.get("trained")) and status["status"] != "finished"
 

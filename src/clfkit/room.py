@@ -48,7 +48,7 @@ def lack_of_room(folder: Path, trainer: Trainer, *, initial: bool) -> str | None
     free = free_space(folder)
     if free is None:
         return None
-    usable = free + sum(path.stat().st_size for path in (folder / "checkpoints").rglob("*") if path.is_file())
+    usable = free + sum(path.stat().st_size for path in (folder / "checkpoints").rglob("*") if _gives_way(path))
     if usable < least:
         raise RunError(
             f"not enough room on the disk: checkpoints will take {in_bytes(least)} at least, and {in_bytes(free)} are "
@@ -60,6 +60,11 @@ def lack_of_room(folder: Path, trainer: Trainer, *, initial: bool) -> str | None
             "full training stops, and the last checkpoint stays"
         )
     return None
+
+
+def _gives_way(path: Path) -> bool:
+    """Whether it is a file of a checkpoint that newer ones replace, and not one that is set aside for good."""
+    return path.is_file() and not path.parent.name.endswith(".damaged")
 
 
 def _bytes(arrays: Arrays) -> int:

@@ -176,9 +176,10 @@ class RunDirectory:
         """Where checkpoints that training can go on from may be, whole or damaged: the last one, then older ones."""
         return Generations(self.path / "checkpoints").places()
 
-    def go_back_to(self, place: Path) -> None:
-        """Make one of `resumable` the last checkpoint, and remove what killed processes left. Raises RunError."""
-        Generations(self.path / "checkpoints").go_back_to(place)
+    def go_back_to(self, place: Path | None) -> None:
+        """Make one of `resumable`, if any, the last checkpoint. Remove what killed processes left. Raises RunError."""
+        if place is not None:
+            Generations(self.path / "checkpoints").go_back_to(place)
         remove_left_over(self.path)
 
     @property

@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shutil
+import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,20 @@ def free_space(path: Path) -> int | None:
         with contextlib.suppress(OSError):
             return shutil.disk_usage(folder).free
     return None
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a regular file, which is neither waited for nor larger than the machine's memory. Raises OSError."""
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if state.st_size > _memory():
+        raise OSError(errno.EFBIG, f"its {in_bytes(state.st_size)} are more than this machine's memory", str(path))
+    return path.read_bytes()
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else sys.maxsize
 
 
 def made(folder: Path) -> Path:

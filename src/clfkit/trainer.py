@@ -89,6 +89,8 @@ class Trainer:
                     self.observer.on_epoch_end(record, is_best)
                     if self._checkpoint_due() or self.finished:
                         self._checkpoint()
+                    if self.finished:
+                        self.memory.flush()  # a signal that comes meanwhile stops, too
                     if stop := self.world.largest(interruption.number or 0)[0]:
                         self._stop_at(stop)
             finally:  # while signals still wait for us
@@ -239,24 +241,23 @@ class Trainer:
 
     def _finite(self, totals: Totals, step: int) -> Totals:
         """The totals, if all their steps were taken. Raises TrainingError naming the first that was not."""
-        bad = np.flatnonzero(~np.isfinite(totals.loss) | (totals.skipped != 0))
-        if not len(bad):
+        if totals.untaken is None:
             return totals
-        loss, first = totals.loss[bad[0]], step - len(totals.loss) + int(bad[0])
-        what = f"the gradient became infinite or not a number (loss {totals.step_losses[bad[0]]:.3g})"
-        if not math.isfinite(loss):
-            what = f"the loss became {loss}"
+        at, what = totals.untaken
+        first = step - len(totals.loss) + at
         position = first - self.state.epoch * self.batches.per_epoch
         _, indices = next(self.batches.epoch(self.state.epoch, position))
         raise self._not_finite(what, first + 1, self._rate(first), self.ids[indices].tolist() if len(self.ids) else [])
 
     def _model(self) -> Arrays:
-        """The model's arrays, if they hold numbers only: no checkpoint has others. Raises TrainingError."""
-        model = self.engine.model_state()
-        for name, array in model.items():
+        return self._sound(self.engine.model_state())
+
+    def _sound(self, arrays: Arrays) -> Arrays:
+        """The arrays, if they hold numbers only: no checkpoint has others. Raises TrainingError."""
+        for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise self._not_finite(f"{name} is not finite any more", self.state.step, math.nan)
-        return model
+        return arrays
 
     def _not_finite(self, what: str, step: int, lr: float, samples: Sequence[object] = ()) -> TrainingError:
         epoch, saved = -(-step // self.batches.per_epoch), self._saved
@@ -281,7 +282,7 @@ class Trainer:
         return step is None and every.epochs is not None and self.state.epoch % every.epochs == 0
 
     def _checkpoint(self) -> None:
-        model, moments = self._model(), self.engine.optimizer_state()
+        model, moments = self._model(), self._sound(self.engine.optimizer_state())
         self.memory.save(Snapshot(self.state, tuple(self.records), model, moments, self._unfinished(), self.best))
         self._saved, self._saved_at = self.state, time.monotonic()
 

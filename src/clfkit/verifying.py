@@ -43,12 +43,14 @@ class Difference:
 class Verdict:
     """What a replay has found.
 
-    start, end: steps done before it and after it. same: the checkpoints whose weights came out the same to the bit, and
-    their steps. unread: checkpoints that could not be compared, and why. causes: what may have made a difference.
+    start, end: steps done before it and after it. lost: of how many of these the run has not kept the loss. same: the
+    checkpoints whose weights came out the same to the bit, and their steps. unread: checkpoints that could not be
+    compared, and why. causes: what may have made a difference.
     """
 
     start: int
     end: int
+    lost: int
     same: dict[str, int]
     unread: tuple[str, ...]
     difference: Difference | None
@@ -85,7 +87,8 @@ def verify(run: RunDirectory, listener: Listener, begin: str = START, steps: int
     with memory_errors(), parts.engine.at_work():
         _replay(trainer, comparison, listener)
     causes = tuple(_causes(run, config, kept, parts)) if comparison.difference else ()
-    return Verdict(start, comparison.end, comparison.same, kept.unread, comparison.difference, causes)
+    lost = comparison.end - start - int(np.isfinite(comparison.losses[start : comparison.end]).sum())
+    return Verdict(start, comparison.end, lost, comparison.same, kept.unread, comparison.difference, causes)
 
 
 def _replay(trainer: Trainer, comparison: _Comparison, listener: Listener) -> None:

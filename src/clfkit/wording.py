@@ -65,6 +65,11 @@ def printable(text: str, limit: int | None = 80) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, where libraries go on for a page; its kind, where it says nothing."""
+    return next(filter(None, str(error).splitlines()), type(error).__name__)
+
+
 def in_bytes(count: float) -> str:
     """`840 B`, `12 kB`, `1.4 GB`: powers of a thousand."""
     size, unit = float(count), "B"

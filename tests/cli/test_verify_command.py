@@ -19,7 +19,15 @@ def test_verify_prints_from_which_step_on_a_run_differs(cli: Any, rivals: Path, 
     assert f"last (step {steps})" in done.out
     done = cli("verify", "one", "--runs", rivals.parent)
     assert (done.code, done.err.count("epoch ")) == (0, min(10, len(run.history())))
+    (run.path / "checkpoints/initial/model.safetensors").write_bytes(b"")
+    done = cli("verify", run.path, "--quiet")
+    assert (done.code, "not compared: " in done.out) == (1, True)
+    shutil.rmtree(run.path / "checkpoints/initial")
     losses = run.step_losses()
+    losses[2] = float("nan")
+    losses.tofile(run.path / "steps.f32")
+    done = cli("verify", run.path, "--quiet")
+    assert (done.code, "the loss of every step but 1, of which none was kept, is the same" in done.out) == (0, True)
     losses[6] += 1
     losses.tofile(run.path / "steps.f32")
     done = cli("verify", run.path, "--json")

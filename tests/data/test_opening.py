@@ -50,6 +50,25 @@ def test_faults_of_content(content: bytes, fault: str, reason: str, tmp_path: Pa
         assert found[1].startswith(reason)
 
 
+def test_what_stumbles_in_pillow_is_damage(tmp_path: Path) -> None:
+    """A TIFF tag of the wrong kind in the Exif data of a JPEG: its resolution is text."""
+    tags = Image.Exif()
+    tags[0x0128], tags[0x011A] = 2, 72.0
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "JPEG", exif=tags)
+    damaged = file.getvalue().replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02")
+    assert damaged != file.getvalue()
+    fault, reason = fault_of(Path("a.jpg"), damaged)
+    assert fault == "damaged" and reason.startswith("damaged image: ")
+
+
+def test_a_file_of_more_bytes_than_pixels_take_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(10**13)  # a hole, which takes no room
+    with pytest.raises(BadImage, match="10,000,000,000,000 bytes are more than 89,000,000 pixels take"):
+        read_file(tmp_path / "a.png")
+
+
 def test_a_header_that_claims_too_much_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))

@@ -6,6 +6,7 @@ AMBUSH, in the environment, is JSON with
   times   how often that comes before
   signal  the number of the signal, by default SIGKILL
   whole_group, twice
+  clock   a file that is made just before
 NOTES is a file for a line a step, CALLS one for the number of calls from the beginning of the run to its end.
 """
 
@@ -37,6 +38,7 @@ class Ambush:
         self.times = int(plan.get("times", 0))
         self.number = int(plan.get("signal", signal.SIGKILL))
         self.whole_group, self.twice = plan.get("whole_group", False), plan.get("twice", False)
+        self.clock: str | None = plan.get("clock")
         self.calls = -1  # not begun
 
     def lie(self) -> None:
@@ -65,6 +67,8 @@ class Ambush:
     def _count(self) -> None:
         self.times -= 1
         if self.times == -1:
+            if self.clock:
+                Path(self.clock).touch()
             for _ in range(2 if self.twice else 1):
                 (os.killpg(os.getpgrp(), self.number) if self.whole_group else os.kill(os.getpid(), self.number))
 

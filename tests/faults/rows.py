@@ -13,7 +13,7 @@ ROWS = {
     "B4": "corrupted checkpoints: refused with the reason, `--resume` falls back to the previous good one",
     "B5": "two processes for one run: one wins, the other names it and leaves; a dead one's lock is recovered",
     "B6": "a torn last line of history.jsonl: repaired on resume",
-    "C": "SIGINT, SIGTERM, SIGUSR1 in every phase, to process and group: a checkpoint, the status, no orphans",
+    "C": "SIGINT, SIGTERM, SIGUSR1 in every phase, to process and group: a checkpoint in 10 s, the status, no orphans",
     "D": "numbers that are not finite, memory that runs out, metrics without a value, labels out of range: named",
     "E1": "bad and odd images: never trained on in silence, named with class and reason",
     "E2": "odd layouts of folders and tables: the classes and samples that a user means, or one clear line",

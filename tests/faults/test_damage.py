@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -92,6 +93,11 @@ def a_file(folder: Path, runs: dict[str, RunDirectory]) -> None:
     folder.touch()
 
 
+def a_pipe(folder: Path, runs: dict[str, RunDirectory]) -> None:
+    (folder / "model.safetensors").unlink()
+    os.mkfifo(folder / "model.safetensors")
+
+
 def flipped(content: bytes) -> bytes:
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
@@ -127,6 +133,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "other samples": (of_another("samples"), r"the data changed"),
     "huge header": (forged("model.safetensors", header_of(2**40)), r"model\.safetensors is damaged"),
     "empty folder": (emptied, r"not a complete checkpoint, manifest\.json is missing"),
+    "a pipe": (a_pipe, r"model\.safetensors cannot be read: not a regular file"),
     "a file": (a_file, r"cannot be read: Not a directory"),
     "huge header, sum": (rewritten("model.safetensors", header_of(2**40)), r"model\.safetensors is damaged"),
     "claims": (forged("optimizer.safetensors", claims), r"optimizer\.safetensors is damaged"),
@@ -155,6 +162,15 @@ def cases(*quick: str) -> list[Any]:
         pytest.param(*case, id=name, marks=() if name in quick else pytest.mark.matrix)
         for name, case in DAMAGES.items()
     ]
+
+
+@pytest.mark.fault("B4")
+def test_a_file_larger_than_memory_is_not_read(runs: dict[str, RunDirectory], tmp_path: Path) -> None:
+    folder = shutil.copytree(runs["whole"].path / "checkpoints/last", tmp_path / "last")
+    with (folder / "model.safetensors").open("wb") as file:
+        file.truncate(10**13)  # a hole, which takes no room
+    with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be read: its 10 TB are more than this"):
+        read_checkpoint(folder)
 
 
 @pytest.mark.fault("B4")

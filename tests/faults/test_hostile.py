@@ -12,8 +12,9 @@ import resource
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ matrix = pytest.mark.matrix
 
 ROOM = 6 * 1024**3
 """Bytes of addresses that a process may have: torch alone maps more than half of it."""
+MORE = 4 * 1024**3
+"""Bytes of addresses that a test may have beside those that its process has already."""
+SECONDS = 60
+"""How long a test may take, on a machine that does other things too."""
 
 
 class Payload:
@@ -35,6 +40,19 @@ class Payload:
 
     def __reduce__(self) -> Any:
         return os.mkdir, (str(self.marker),)
+
+
+@pytest.fixture(autouse=True)
+def bounds() -> Iterator[None]:
+    """While it lasts, memory is limited, and in the end time is looked at."""
+    usual, begun = resource.getrlimit(resource.RLIMIT_AS), time.monotonic()
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MORE, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, usual)
+    assert time.monotonic() - begun < SECONDS
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from programs import fresh
 
 from clfkit.checkpoint import read_checkpoint
 from clfkit.components import datasets, engines, losses, metrics, models, optimizers
@@ -19,7 +20,12 @@ from clfkit.data.bundle import ClassMap, Dataset, DataSpec, Split
 from clfkit.engines.base import Arrays, Engine, EngineSetup
 from clfkit.engines.pieces import PieceTooLarge
 from clfkit.engines.scratch.network import Network
+from clfkit.errors import Interrupted
+from clfkit.experiment import resume_run
+from clfkit.progress import Quiet
 from clfkit.registry import Component
+from clfkit.run import RunDirectory
+from test_resume import StopAt, assert_equal
 
 pytestmark = pytest.mark.fault("D")
 matrix = pytest.mark.matrix
@@ -145,6 +151,20 @@ def test_a_run_that_leaves_the_finite_numbers_names_step_samples_and_rate(train:
 
 
 @matrix
+@pytest.mark.slow
+def test_several_processes_stop_at_the_same_step(tmp_path: Path) -> None:
+    (tmp_path / "numbers.yaml").write_text(CONFIG.format(engine="torch"))
+    how = ("--processes", 2, *EXPLODING, "--set", "train.checkpoint_every={steps: 2}")
+    done = fresh("train", "numbers.yaml", "--out", "out", "--run-id", "a", "--quiet", *how, cwd=tmp_path)
+    assert done.code == 1 and not done.orphans
+    found = re.findall(r"clfkit: the (?:loss became|gradient became).* at step (\d+) \(epoch 4, .* samples ", done.err)
+    assert len(found) == 1, done.err
+    run = RunDirectory(tmp_path / "out/numbers/a")
+    assert run.status()["status"] == "failed" and len(run.status()["samples"]) == 32
+    assert run.checkpoint("last").state.step < int(found[0])
+
+
+@matrix
 @pytest.mark.parametrize("engine", ENGINES)
 def test_such_a_run_goes_on_from_its_last_checkpoint_with_another_rate(train: Any, cli: Any, engine: str) -> None:
     _, run = train(engine, *EXPLODING)
@@ -211,6 +231,26 @@ def test_memory_that_runs_out_halves_the_pieces_of_a_batch(
     assert_same(halved, read_checkpoint(asked / "checkpoints/last").model)
     for name, array in read_checkpoint(whole / "checkpoints/last").model.items():
         np.testing.assert_allclose(halved[name], array, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["scratch", pytest.param("torch", marks=matrix)])
+def test_a_resumed_run_cuts_its_batches_as_before(
+    laboratory: Any, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though there is memory again: the sum of other pieces has other bits."""
+    config = laboratory.config("blobs", {"engine": engine, "report": False, "baselines": []})
+    with monkeypatch.context() as patch:
+        short_of_memory(patch, engine, limit=10)
+        whole = laboratory.run(config, None, "whole")
+        with pytest.raises(Interrupted):
+            laboratory.run(config, StopAt(7), "stopped")
+    run = RunDirectory(laboratory.out / "tiny/stopped")
+    pieces = json.loads((run.path / "environment.json").read_text())["decisions"]["accumulate"]
+    assert pieces > 1
+    resume_run(run, Quiet())
+    assert_equal(run, whole)
+    resumed = json.loads((run.path / "environment.json").read_text())["resumed"]
+    assert [each["decisions"]["accumulate"] for each in resumed] == [pieces]
 
 
 @pytest.mark.parametrize("limit", [0, pytest.param(1, marks=matrix)])

@@ -88,7 +88,7 @@ class Saving:
     losses: Totals
 
     def save(self) -> None:
-        """History, steps, results that go, best, last."""
+        """History, steps, last, results that go, best."""
         self.memory._pending = [(self.snapshot.records[-1], self.losses)]
         self.memory._unsaved = self.snapshot
         self.memory.flush()

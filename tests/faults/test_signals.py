@@ -35,6 +35,8 @@ PHASES: dict[str, tuple[dict[str, object], int | None]] = {
 
 Idle is a run that waits for another one, which decodes the same images into the same cache.
 """
+SECONDS = 10
+"""How long a checkpoint may take from the signal on, beside a step."""
 IMAGES = tuple(name for name in EXPERIMENTS if "workers" in name)
 EXTRA = {"plotting": ("--set", "plots=[curves]"), "idle": ("--set", "data.cache=kept")}
 
@@ -67,13 +69,18 @@ def test_a_signal_is_obeyed_in_every_phase(
     trials: Trials, name: str, phase: str, number: signal.Signals, group: bool
 ) -> None:
     (ambush, step), run_id = PHASES[phase], f"{phase}-{number.name}".replace(" ", "-")
-    done = signalled(trials, name, run_id, phase, {**ambush, "signal": int(number), "whole_group": group})
+    clock = trials.path / f"{name} {run_id}.clock"
+    how = {"signal": int(number), "whole_group": group, "clock": str(clock)}
+    done = signalled(trials, name, run_id, phase, {**ambush, **how})
     run = trials.run(name, run_id)
     assert done.code == 128 + number, done.err
     assert not done.orphans
     assert run.status()["status"] == "interrupted"
     assert "Traceback" not in done.err and f"clfkit train --resume {shlex.quote(str(run.path))}" in done.err
     assert (run.checkpoint("last").state.step if run.checkpoint_path("last") else None) == step
+    if step is not None:
+        written = (run.path / "checkpoints/last/manifest.json").stat().st_mtime
+        assert written - clock.stat().st_mtime < SECONDS
     done = trials.train(name, run_id)
     assert (done.code, done.err) == (0, "")
     assert run.plots() == (["curves"] if phase == "plotting" else [])

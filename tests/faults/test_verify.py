@@ -144,6 +144,15 @@ def test_damaged_checkpoints_are_named_and_the_rest_is_compared(run: RunDirector
 
 
 @pytest.mark.fault("A6")
+def test_losses_that_the_run_has_not_kept_are_counted(run: RunDirectory) -> None:
+    losses = run.step_losses()
+    losses[[2, 5]] = np.nan
+    losses[:-3].tofile(run.path / "steps.f32")
+    verdict = verify(run, Quiet())
+    assert verdict.reproducible and (verdict.end, verdict.lost) == (20, 5)
+
+
+@pytest.mark.fault("A6")
 def test_what_cannot_be_verified_is_refused(run: RunDirectory, laboratory: Any) -> None:
     for name in ("best", "2", "nothing", "../last"):
         with pytest.raises(UsageError, match=rf"--from {name}: .*choose from start, last, previous"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import pytest
 from clfkit.components import trackers
 from clfkit.config import ExperimentConfig
 from clfkit.environment import environment
-from clfkit.errors import ConfigError, UsageError
+from clfkit.errors import ConfigError, Interrupted, UsageError
 from clfkit.experiment import resume_run
 from clfkit.history import EpochRecord
 from clfkit.progress import Quiet
@@ -144,6 +145,23 @@ def test_a_long_wait_at_the_end_is_explained(laboratory: Any, diary: Diary, monk
     laboratory.run(config(laboratory), heard := Watch())
     assert "waiting for diary" in heard.said
     assert diary.told[-1] == ("finish", "finished")
+
+
+def test_a_run_that_a_signal_stopped_waits_for_no_tracker_that_does_not_answer(
+    laboratory: Any, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Heard):
+        def on_step(self, step: int) -> None:
+            if step == 3:
+                signal.raise_signal(signal.SIGTERM)
+
+    diary.may_go_on.clear()
+    for name in ("SECONDS_BEFORE_A_WORD", "SECONDS_AFTER_A_SIGNAL"):
+        monkeypatch.setattr(f"clfkit.trackers.{name}", 0.0)
+    with pytest.raises(Interrupted):
+        laboratory.run(config(laboratory), heard := Stop(), "one")
+    assert heard.said[-1] == "note: diary does not answer, and is not waited for: it may lack the end of this run"
+    assert diary.told == [] and diary.run.status()["status"] == "interrupted"
 
 
 def test_times_are_counted_back_from_now() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,11 @@ import numpy.typing as npt
 
 from clfkit.checking.pictures import PICTURE, Pictures, noted
 from clfkit.data.bundle import IndexArray, Inputs
-from clfkit.data.images import THREADS, Images
+from clfkit.data.images import Images
 from clfkit.data.index import IndexFile, Watched
 from clfkit.data.jpeg_decoders import versions
 from clfkit.data.pixel_files import RowIds, ids_of, places
+from clfkit.data.threads import threads
 from clfkit.errors import BadImage
 from clfkit.reporting import work
 
@@ -88,11 +88,8 @@ def _looking(images: Images, rows: IndexArray) -> Iterator[Iterator[tuple[int, P
             yield from some
             progress.advance(len(some))
 
-    with ThreadPoolExecutor(THREADS) as pool, work("looking at images", len(rows)) as progress:
-        try:
-            yield found()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with threads() as pool, work("looking at images", len(rows)) as progress:
+        yield found()
 
 
 def _note_of(images: Images, row: int) -> Pictures | BadImage:

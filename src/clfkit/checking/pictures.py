@@ -19,6 +19,9 @@ GREY_MODES = ("L", "LA", "1", "I;16", "I", "F")
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """The shares of red, green and blue in grey (ITU-R BT.601), as Pillow has them."""
 
+PIXELS_AT_ONCE = 1_000_000
+"""Of a large picture, so many become floating-point numbers at a time."""
+
 PICTURE = np.dtype([("digest", "<u8", (2,)), ("thumb", "u1", THUMB), ("sides", "<i4", (2,)), ("mode", "u1")])
 """sides: height and width in pixels. digest: 128 bits of the pixels and their shape. mode: a position in MODES."""
 
@@ -45,8 +48,12 @@ def digest_of(values: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
 
 def thumbnail(pixels: PixelArray) -> PixelArray:
     """A picture (channels, height, width) in grey, as averages over 16 rows of 18 parts of one size."""
-    down, across = (_averages(old, new) for old, new in zip(pixels.shape[1:], THUMB, strict=True))
-    small = down @ pixels.astype(np.float32) @ across.T
+    height, width = pixels.shape[1:]
+    down, across = _averages(height, THUMB[0]), _averages(width, THUMB[1])
+    at_once = max(1, PIXELS_AT_ONCE // width)
+    starts = range(0, height, at_once)
+    stripes = (down[:, at : at + at_once] @ pixels[:, at : at + at_once].astype(np.float32) for at in starts)
+    small = sum(stripes, np.float32(0)) @ across.T
     grey = small[0] if len(small) == 1 else np.tensordot(LUMA, small, 1)
     return np.asarray(np.rint(grey), np.uint8)
 

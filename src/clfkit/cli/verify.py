@@ -33,7 +33,10 @@ def verify(
     as_json: AsJson = False,
     plugin: Plugins = [],
 ) -> None:
-    """Train a run again, into memory alone, and say from which step on it differs. Exit code 1 if it does."""
+    """Train a run again, into memory alone, and say from which step on it differs.
+
+    Exit code 1 if it does, and if a checkpoint of the run cannot be read.
+    """
     from clfkit.progress import listener
     from clfkit.run import RunDirectory, run_called
     from clfkit.verifying import verify as replayed
@@ -44,7 +47,7 @@ def verify(
         typer.echo(json.dumps({"run": str(run.path), "reproducible": verdict.reproducible, **asdict(verdict)}))
     else:
         _show(run, verdict)
-    if not verdict.reproducible:
+    if not verdict.reproducible or verdict.unread:
         raise typer.Exit(1)
 
 
@@ -52,7 +55,8 @@ def _show(run: RunDirectory, verdict: Verdict) -> None:
     weights = ", ".join(f"{name} (step {step:,})" for name, step in verdict.same.items()) or "no checkpoint"
     if verdict.difference is None:
         say(f"{run.path}: reproducible, steps {verdict.start + 1:,} to {verdict.end:,}")
-        say(f"the loss of every step is the same to the bit, and so are the weights of {weights}")
+        steps = "every step" if not verdict.lost else f"every step but {verdict.lost:,}, of which none was kept,"
+        say(f"the loss of {steps} is the same to the bit, and so are the weights of {weights}")
     else:
         say(f"{run.path}: not reproducible from step {verdict.difference.step:,} on: {verdict.difference.what}")
         say(f"the losses of earlier steps are the same to the bit, and the weights of {weights}")

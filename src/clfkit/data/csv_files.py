@@ -43,11 +43,13 @@ class CsvTable:
         return self.header.index(column)
 
     def cells(self, column: str, role: str) -> list[str]:
-        """All cells of a column. Raises DataError as `position` does, and for an empty cell."""
+        """All cells of a column. Raises DataError as `position` does, and for a cell that is empty or holds a NUL."""
         at = self.position(column, role)
         for row, cells in enumerate(self.rows):
             if not cells[at]:
                 raise DataError(f"{self.where(row)}: the {role} column {column!r} is empty")
+            if "\0" in cells[at]:
+                raise DataError(f"{self.where(row)}: the {role} column {column!r} holds a NUL, which no text does")
         return [cells[at] for cells in self.rows]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from clfkit.data.bundle import ImageFormat, PixelArray
 from clfkit.data.jpeg_decoders import jpeg_decoder
-from clfkit.data.opening import MAX_PIXELS, opened_image
+from clfkit.data.opening import MAX_PIXELS, MOST_BYTES, opened_image, too_many_bytes
 from clfkit.data.resizing import fitted, swaps_sides, turned
 from clfkit.errors import BadImage
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-MOST_BYTES = 4 * MAX_PIXELS  # of a JPEG file: more than so many pixels take
 WHOLE = MAX_PIXELS  # a side that no file has, so that none is reduced to it
 ORIENTATION = 0x0112  # the tag in EXIF data
 
@@ -75,7 +74,7 @@ def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[P
     divisor = max((each for each in (2, 4, 8) if min(width, height) >= each * least), default=1)
     decode = jpeg_decoder(image_format.decoder)
     if decode is not None and isinstance(opened, JpegImageFile) and opened.mode in ("L", "RGB"):
-        decoded = decode(_content(opened), grey, (height, width), divisor)
+        decoded = decode(_content(path, opened), grey, (height, width), divisor)
         if decoded is not None:
             return decoded, (height, width) if len(decoded) == height else (height / divisor, width / divisor)
     draft = opened.draft("L" if grey else "RGB", (least, least))
@@ -85,11 +84,11 @@ def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[P
     return pixels.reshape(*pixels.shape[:2], -1), (tall, wide)
 
 
-def _content(opened: ImageFile) -> bytes:
-    """The whole of an opened file. Raises ValueError for one that is larger than an image may be."""
+def _content(path: Path, opened: ImageFile) -> bytes:
+    """The whole of an opened file. Raises BadImage for one that is larger than an image may be."""
     assert opened.fp is not None, "it is open"
     if (size := opened.fp.seek(0, os.SEEK_END)) > MOST_BYTES:
-        raise ValueError(f"{size:,} bytes are more than {MAX_PIXELS:,} pixels take")
+        raise too_many_bytes(path, size)
     opened.fp.seek(0)
     return opened.fp.read()
 

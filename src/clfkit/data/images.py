@@ -18,13 +18,13 @@ from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, Marked, PixelArr
 from clfkit.data.decoding import decode_image, shape_of, whole_picture
 from clfkit.data.names import Names
 from clfkit.data.opening import no_file, read_file, refused
+from clfkit.data.threads import THREADS, threads
 from clfkit.errors import BadImage
 from clfkit.reporting import work
 
 MEGABYTE = 1_000_000
 FILES_AT_ONCE = 10_000  # that are looked at before it is told
 TASK_IMAGES = 8  # that a thread decodes at most before it looks for more: each look takes as long as opening a file
-THREADS = min(8, os.cpu_count() or 1)  # Pillow lets go of the interpreter lock while it decodes and resizes
 
 
 class Images(Inputs, Marked, Protocol):
@@ -72,12 +72,9 @@ def decode_each(
 ) -> PixelArray:
     """What `decode` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
     pixels = np.empty((count, *shape_of(image_format)), np.uint8)
-    with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            for done in decode_into(pixels, range(count), decode, pool):
-                progress(done)
-        finally:
-            pool.shutdown(cancel_futures=True)  # a signal does not wait for all that was begun
+    with threads() as pool:
+        for done in decode_into(pixels, range(count), decode, pool):
+            progress(done)
     return pixels
 
 
@@ -132,7 +129,7 @@ class ImageFiles:
         return stats
 
     @cached_property
-    def _looked_at(self) -> Looked:
+    def _looked_at(self) -> FileStates:
         return look_at(self.root, self.names)
 
     @property
@@ -163,7 +160,7 @@ class ImageFiles:
     def take(self, rows: IndexArray) -> ImageFiles:
         """See Images."""
         chosen = ImageFiles(self.root, self.names[rows], self.format)
-        vars(chosen)["_looked_at"] = Looked(self._looked_at.stats[rows], {})  # fills the cached property
+        vars(chosen)["_looked_at"] = FileStates(self._looked_at.stats[rows], {})  # fills the cached property
         return chosen
 
     def path(self, row: int | np.integer[Any]) -> Path:
@@ -184,14 +181,14 @@ class ImageFiles:
         )
 
 
-class Looked(NamedTuple):
+class FileStates(NamedTuple):
     """What was found of files. stats (N, 3): see `ImageFiles.stats`, zeros for lost ones. lost: see `Images.lost`."""
 
     stats: IndexArray
     lost: Mapping[int, BadImage]
 
 
-def look_at(root: Path, names: Names) -> Looked:
+def look_at(root: Path, names: Names) -> FileStates:
     """The files of these names; none is opened. Raises DataError for a disk that cannot be read."""
     folder = os.fsencode(root / "_")[:-1]
     found = array("q")
@@ -212,7 +209,7 @@ def look_at(root: Path, names: Names) -> Looked:
                     lost[row] = bad
                     found.extend((0, 0, 0))
             progress.advance(len(some))
-    return Looked(np.array(found, np.int64).reshape(-1, 3), lost)
+    return FileStates(np.array(found, np.int64).reshape(-1, 3), lost)
 
 
 def fits(count: int, image_format: ImageFormat, megabytes: int) -> bool:

@@ -11,7 +11,7 @@ from clfkit.data.bundle import PARTS, BadSample, IndexArray, LeftOut, listed
 from clfkit.data.images import Images
 from clfkit.data.index import IndexFile
 from clfkit.data.labelling import LabelledFiles
-from clfkit.data.sifting import bad_rows, counted
+from clfkit.data.sifting import bad_rows, fault_counts
 from clfkit.errors import BadImage, DataError
 
 OnBadSample = Literal["error", "skip", "quarantine"]
@@ -53,7 +53,7 @@ def leave_out(
 def told(left_out: LeftOut, count: int) -> str:
     """A line about samples that were left out; count: how many are there without them."""
     samples = left_out.samples
-    faults = counted([sample.fault for sample in samples])
+    faults = fault_counts([sample.fault for sample in samples])
     line = f"{len(samples):,} of {len(samples) + count:,} images cannot be read and are left out: {faults}"
     scored = [sum(sample.part == part for sample in samples) for part in PARTS]
     return line + "".join(
@@ -68,9 +68,10 @@ def _check_number(bad: Sequence[BadImage], count: int, rule: Rule) -> None:
     allowed = int(rule.max_bad * count) if share else rule.max_bad
     if len(bad) > allowed:
         limit = f"data.max_bad: {rule.max_bad:g}" + (f" of them, which is {allowed:,}" if share else "")
+        faults = fault_counts([each.fault for each in bad])
         raise DataError(
-            f"{len(bad):,} of {count:,} images cannot be read ({counted([each.fault for each in bad])}), more than "
-            f"{limit}; `clfkit check-data` lists them; the first: {bad[0]}"
+            f"{len(bad):,} of {count:,} images cannot be read ({faults}), more than {limit}; `clfkit check-data` lists "
+            f"them; the first: {bad[0]}"
         )
 
 

@@ -8,6 +8,7 @@ import io
 import os
 import stat
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 89_000_000  # a header that claims more is refused before anything is decoded; Pillow warns from 89.5 on
+MOST_BYTES = 8 * MAX_PIXELS  # of a file: more than so many pixels take
 READ = tuple(dict.fromkeys(FORMATS.values()))  # and no others: for EPS files, Pillow would start Ghostscript
 BEGINNING = 32  # bytes that tell a format
 
@@ -46,6 +48,14 @@ KINDS = {
 MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 FORBIDDEN = (errno.EACCES, errno.EPERM)
 AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+STUMBLES = (
+    ValueError, SyntaxError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
+    struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow raises in damaged files beside OSError: its parsers trust what they have read, such as a resolution that
+is text."""
 
 
 class Header(NamedTuple):
@@ -96,7 +106,7 @@ def opened_image(path: Path, content: bytes | None = None) -> Iterator[ImageFile
             raise BadImage(path, "too large", f"more than the {MAX_PIXELS:,} pixels that are read") from None
         except OSError as error:
             raise refused(path, error) from None
-        except (ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
+        except STUMBLES as error:
             raise BadImage(path, "damaged", f"damaged image: {error}") from None
 
 
@@ -116,12 +126,19 @@ def opened_file(path: Path) -> BinaryIO:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a regular file. Raises as `opened_file` does."""
+    """The bytes of a regular file. Raises as `opened_file` does, and BadImage for one larger than an image may be."""
     with opened_file(path) as file:
         try:
+            if (size := path.stat().st_size) > MOST_BYTES:
+                raise too_many_bytes(path, size)
             return file.read()
         except OSError as error:
             raise refused(path, error) from None
+
+
+def too_many_bytes(path: Path, size: int) -> BadImage:
+    """What is said of a file that is larger than an image may be."""
+    return BadImage(path, "too large", f"{size:,} bytes are more than {MAX_PIXELS:,} pixels take")
 
 
 def no_file(path: Path, mode: int) -> BadImage:

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray, PixelArray
-from clfkit.data.images import MEGABYTE, THREADS, Images, decode_into
+from clfkit.data.images import MEGABYTE, Images, decode_into
 from clfkit.data.jpeg_decoders import versions
+from clfkit.data.threads import threads
 from clfkit.reporting import Work, work
 from clfkit.storage import flush_folder, write_through
 
@@ -159,17 +160,14 @@ class PixelFile:
         with (
             self.file("pixels").open("r+b") as target,
             self.file("journal").open("ab") as journal,
-            ThreadPoolExecutor(THREADS) as pool,
             work("decoding images", sum(len(self.rows(chunk)) for chunk in missing)) as progress,
+            threads() as pool,
         ):
             flush_folder(self.folder)
-            try:
-                for chunk, pixels in self._decoded(images, missing, pool, progress):
-                    target.seek(self.rows(chunk).start * self.row_bytes)
-                    _append(target, pixels.data)
-                    _append(journal, _record(chunk, zlib.crc32(pixels.data)))
-            finally:
-                pool.shutdown(cancel_futures=True)
+            for chunk, pixels in self._decoded(images, missing, pool, progress):
+                target.seek(self.rows(chunk).start * self.row_bytes)
+                _append(target, pixels.data)
+                _append(journal, _record(chunk, zlib.crc32(pixels.data)))
 
     def _decoded(
         self, images: Images, missing: Sequence[int], pool: ThreadPoolExecutor, progress: Work

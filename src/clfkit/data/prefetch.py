@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray, Inputs
+from clfkit.data.threads import threads
 
 Samples = npt.NDArray[np.generic]
 
@@ -53,7 +54,7 @@ class Prefetch:
     def ahead(self, batches: Iterable[IndexArray]) -> Iterator[IndexArray]:
         """The batches as they are; the following ones are being read meanwhile, until one is not asked for."""
         source = iter(batches)
-        with ThreadPoolExecutor(max(1, self.workers)) as pool:
+        with threads(max(1, self.workers)) as pool:
             queue: deque[tuple[IndexArray, Future[Samples]]] = deque()
             try:
                 useful = self.workers > 0
@@ -67,6 +68,5 @@ class Prefetch:
                     useful = self._there is None
             finally:
                 self._there = None
-                pool.shutdown(cancel_futures=True)
         yield from (indices for indices, _ in queue)
         yield from source

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import get_args
 
@@ -13,10 +12,11 @@ import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray, Inputs
 from clfkit.data.decoding import shape_of
-from clfkit.data.images import THREADS, Images, fits
+from clfkit.data.images import Images, fits
 from clfkit.data.index import IndexFile, Watched, flat, names_in
 from clfkit.data.names import Names
 from clfkit.data.pixel_files import RowIds, places, row_ids
+from clfkit.data.threads import threads
 from clfkit.errors import BadImage, ImageFault
 from clfkit.reporting import work
 
@@ -25,7 +25,7 @@ ROWS_AT_ONCE = 20_000  # that are decoded before what was found is written, and 
 PASSING = ("missing", "no regular file", "not permitted")  # what may be gone though the file is the same: asked anew
 
 
-def counted(faults: Iterable[ImageFault]) -> str:
+def fault_counts(faults: Iterable[ImageFault]) -> str:
     """How many there are of each kind, the most frequent first: `3 damaged, 1 empty`."""
     return ", ".join(f"{count:,} {fault}" for fault, count in Counter(faults).most_common())
 
@@ -42,16 +42,13 @@ def bad_rows(images: Images, kept: IndexFile | None = None) -> dict[int, BadImag
     ids = row_ids(there)
     known = _Verdicts.read(kept).of(ids)
     unknown = np.flatnonzero(known.codes < 0)
-    with ThreadPoolExecutor(THREADS) as pool, work("checking images", len(unknown)) as progress:
-        try:
-            for start in range(0, len(unknown), ROWS_AT_ONCE):
-                some = unknown[start : start + ROWS_AT_ONCE]
-                for row, bad in zip(some.tolist(), pool.map(lambda row: _fault_of(there, row), some), strict=True):
-                    known.put(row, bad)
-                    progress.advance()
-                known.write(kept)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with threads() as pool, work("checking images", len(unknown)) as progress:
+        for start in range(0, len(unknown), ROWS_AT_ONCE):
+            some = unknown[start : start + ROWS_AT_ONCE]
+            for row, bad in zip(some.tolist(), pool.map(lambda row: _fault_of(there, row), some), strict=True):
+                known.put(row, bad)
+                progress.advance()
+            known.write(kept)
     for row in np.flatnonzero(known.codes > 0).tolist():
         fault = FAULTS[known.codes[row] - 1]
         found[int(rows[row])] = BadImage(there.path(row), fault, known.reasons[row])
@@ -75,7 +72,7 @@ def decode_sound(images: Images, megabytes: int) -> tuple[Inputs, dict[int, BadI
             return bad
         return None
 
-    with ThreadPoolExecutor(THREADS) as pool, work("decoding images", len(images)) as progress:
+    with threads() as pool, work("decoding images", len(images)) as progress:
         bad = {}
         for row, found in enumerate(pool.map(place, range(len(images)))):
             progress.advance()

@@ -70,6 +70,17 @@ class Totals:
         """Mean loss of every step."""
         return self.loss / self.weight
 
+    @property
+    def untaken(self) -> tuple[int, str] | None:
+        """The first step that was not taken, counted from 0, and what was not finite there; None if all were."""
+        bad = np.flatnonzero(~np.isfinite(self.loss) | (self.skipped != 0))
+        if not len(bad):
+            return None
+        first = int(bad[0])
+        if np.isfinite(self.loss[first]):
+            return first, f"the gradient became infinite or not a number (loss {self.step_losses[first]:.3g})"
+        return first, f"the loss became {self.loss[first]}"
+
     def arrays(self) -> Arrays:
         """For a checkpoint in the middle of an epoch."""
         return {

@@ -40,3 +40,8 @@ class Pieces:
             return False
         self.count = decisions["accumulate"] = finer.accumulate
         return True
+
+    def go_on(self, count: int, decisions: dict[str, Any]) -> None:
+        """Cut batches into as many pieces as a run has come to, which is resumed: sums of others have other bits."""
+        while self.count < count and self.double(self._setup.batch_size, decisions):
+            pass

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from clfkit.data.bundle import FloatArray
 from clfkit.errors import ModelError, UsageError
+from clfkit.wording import first_line
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -75,7 +76,7 @@ def _onnx_content(program: ExportedProgram) -> bytes:
         content: bytes = made.model_proto.SerializeToString()
         return content
     except OnnxExporterError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
+        reason = first_line(error.__cause__ or error)
         raise ModelError(f"the model cannot be translated to ONNX: {reason}") from error
 
 

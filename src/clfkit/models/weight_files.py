@@ -11,7 +11,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from clfkit.errors import ModelError
-from clfkit.wording import printable
+from clfkit.wording import first_line, printable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -95,7 +95,7 @@ def _readable(culprit: str) -> Iterator[None]:
         reason = "there is more in it than tensors, and nothing of it is run"
         raise ModelError(f"{culprit} cannot be read: {reason}") from None
     except (RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"{culprit} cannot be read: {_first_line(error)}") from None
+        raise ModelError(f"{culprit} cannot be read: {_refusal(error)}") from None
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -105,7 +105,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ValueError(_first_line(error)) from None
+        raise ValueError(_refusal(error)) from None
 
 
 def _read_torch(path: Path, culprit: str) -> object:
@@ -138,6 +138,6 @@ def _modern(name: str) -> str:
     return OLD_DENSENET.sub(r"\1\2", name)
 
 
-def _first_line(error: BaseException) -> str:
+def _refusal(error: BaseException) -> str:
     """torch's refusal goes on for a page about how to trust the file all the same."""
-    return printable((str(error).splitlines() or [type(error).__name__])[0], 200)
+    return printable(first_line(error), 200)

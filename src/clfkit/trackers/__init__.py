@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from clfkit.components import NoOptions, trackers
-from clfkit.errors import UsageError
+from clfkit.errors import Interrupted, UsageError
 from clfkit.history import EpochRecord
 from clfkit.registry import Component
 from clfkit.run import RunDirectory
-from clfkit.wording import printable
+from clfkit.wording import first_line, printable
 
 SECONDS_BEFORE_A_WORD = 2.0
 """How long the end of a run waits for a tracker in silence."""
+SECONDS_AFTER_A_SIGNAL = 8.0
+"""How long a run that a signal has stopped waits for a tracker at most: a scheduler may be about to kill it."""
 
 
 class Tracker(Protocol):
@@ -86,17 +88,21 @@ class Tracking:
     ) -> Iterator[None]:
         """While it lasts, the trackers follow a run that has `records` behind it. At its end all is told.
 
-        waiting: entered where trackers are waited for at the end.
+        waiting: entered where trackers are waited for at the end, for long only where no signal has stopped the run.
         """
         self.told = len(records)
         self._tell("start", tuple(records))
+        patience = None
         try:
             yield
+        except (Interrupted, KeyboardInterrupt):
+            patience = SECONDS_AFTER_A_SIGNAL
+            raise
         finally:
             self._tell("finish")
             if self.threads:
                 with waiting():
-                    self._wait()
+                    self._wait(patience)
             self._say_what_failed()
 
     def settled(self, records: Sequence[EpochRecord]) -> None:
@@ -105,11 +111,13 @@ class Tracking:
             self._tell("epochs", tuple(records[self.told :]))
             self.told = len(records)
 
-    def _wait(self) -> None:
+    def _wait(self, patience: float | None) -> None:
+        end = None if patience is None else time.monotonic() + patience
         for thread in self.threads:
             if not thread.rests(SECONDS_BEFORE_A_WORD):
                 self.say(f"waiting for {thread.name}")
-            thread.rests(None)
+            if not thread.rests(None if end is None else max(0.0, end - time.monotonic())):
+                self.say(f"note: {thread.name} does not answer, and is not waited for: it may lack the end of this run")
             thread.end()
 
     def _tell(self, what: str, *arguments: Any) -> None:
@@ -118,11 +126,12 @@ class Tracking:
             thread.call(what, *arguments)
 
     def _say_what_failed(self) -> None:
-        for thread in [each for each in self.threads if each.failure]:
-            self.threads.remove(thread)
-            thread.end()
-            reason = (str(thread.failure) or type(thread.failure).__name__).splitlines()[0]
-            self.say(f"note: the rest of this run is not tracked by {thread.name}: {printable(reason, 200)}")
+        for thread in list(self.threads):
+            if thread.failure is not None:
+                self.threads.remove(thread)
+                thread.end()
+                reason = printable(first_line(thread.failure), 200)
+                self.say(f"note: the rest of this run is not tracked by {thread.name}: {reason}")
 
 
 class _Thread:

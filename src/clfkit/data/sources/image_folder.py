@@ -279,7 +279,7 @@ def _real(root: Path, name: str, folders: dict[str, str]) -> tuple[str, str] | N
         if stat.S_ISLNK(mode):
             path = os.path.realpath(path)
             mode = os.lstat(path).st_mode
-    except (OSError, ValueError):  # the latter for a path that holds a NUL
+    except OSError:
         mode = 0
     if not stat.S_ISREG(mode):
         return None

@@ -19,6 +19,7 @@ from clfkit.models.plan import Plan
 from clfkit.models.trial import refusals, shape_of_outputs
 from clfkit.options import FirstWeights, Options
 from clfkit.registry import Component
+from clfkit.wording import first_line
 
 CPU = torch.device("cpu")
 ALL_LEARN = 2**31
@@ -55,7 +56,7 @@ def lay_out(model: nn.Module, setup: EngineSetup, device: torch.device) -> torch
             _try_channels_last(model, setup, device)
         except RuntimeError as error:
             if setup.channels_last is True:
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 raise ModelError(
                     f"train.channels_last: model {setup.model.name!r} does not take it: {reason}"
                 ) from error

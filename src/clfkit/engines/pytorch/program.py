@@ -22,6 +22,7 @@ from clfkit.engines.base import Arrays, EngineSetup
 from clfkit.engines.pytorch.engine import TorchEngine
 from clfkit.errors import ModelError
 from clfkit.losses import Loss
+from clfkit.wording import first_line
 
 
 class Whole(nn.Module):
@@ -52,7 +53,7 @@ def traced(setup: EngineSetup, model: Arrays, samples: npt.NDArray[Any]) -> Expo
         with torch.no_grad(), _silence():
             program = torch.export.export(Whole(engine), (torch.from_numpy(samples),), dynamic_shapes=batch)
     except (RuntimeError, ValueError) as error:
-        raise ModelError(f"model {setup.model.name!r} cannot be exported: {_first_line(error)}") from error
+        raise ModelError(f"model {setup.model.name!r} cannot be exported: {first_line(error)}") from error
     program.example_inputs = None  # else torch would pickle them into the file
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # lines of this program, with the folders of this machine
@@ -65,7 +66,7 @@ def as_bytes(program: ExportedProgram) -> bytes:
     try:
         torch.export.save(program, content)
     except RuntimeError as error:
-        raise ModelError(f"the model cannot be written as a program of torch: {_first_line(error)}") from error
+        raise ModelError(f"the model cannot be written as a program of torch: {first_line(error)}") from error
     if pickled := list_pickled(content):
         raise ModelError(f"the model cannot be written without a pickle, which loading would run: {pickled[0]}")
     return content.getvalue()
@@ -106,7 +107,3 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-def _first_line(error: Exception) -> str:
-    return next(filter(None, str(error).splitlines()), type(error).__name__)

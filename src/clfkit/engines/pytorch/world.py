@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from clfkit.engines.pytorch.global_norm import GlobalBatchNorm
 from clfkit.errors import UsageError, WorkerLost
 from clfkit.interruption import Interruption
+from clfkit.wording import first_line
 from clfkit.world import World
 
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -161,4 +162,4 @@ def lost_peers(what: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        raise WorkerLost(f"{what}: {str(error).splitlines()[0]}") from error
+        raise WorkerLost(f"{what}: {first_line(error)}") from error
