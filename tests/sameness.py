@@ -19,6 +19,8 @@ def remains(run: RunDirectory) -> dict[str, Any]:
         "scores": {part: run.evaluation(part) for part in ("valid", "test")},
         "predictions": {path.name: path.read_bytes() for path in (run.path / "predictions").glob("*.npz")},
     }
+    for epoch, folder in run.snapshots.by_epoch().items():
+        found[f"snapshot {epoch}"] = (folder / "model.safetensors").read_bytes()
     for kind in ("last", "best"):
         folder = run.path / "checkpoints" / kind
         found |= {f"{kind}/{path.name}": path.read_bytes() for path in folder.glob("*.safetensors")}

@@ -28,6 +28,12 @@ def test_reference_is_up_to_date() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_table_of_faults_is_that_of_the_tests() -> None:
+    rows = runpy.run_path(str(ROOT / "tests/faults/rows.py"))["ROWS"]
+    table = re.findall(r"^\| ([A-F]\d?) \| (.*) \| [\d,]+ \| all \|$", (ROOT / "docs/reliability.md").read_text(), re.M)
+    assert dict(table) == rows
+
+
 def test_numbers_of_one_step_are_true(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     failed, tried = doctest.testfile(str(ROOT / "docs/one-step.md"), module_relative=False, encoding="utf-8")

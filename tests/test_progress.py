@@ -27,6 +27,35 @@ def test_one_line_every_so_many_epochs_and_one_at_the_end(kind: type[Lines]) -> 
     assert re.findall(r"epoch +(\d+)/25  train 0\.3000 50\.00%", stream.getvalue()) == ["10", "20", "25"]
 
 
+class Refusing(io.StringIO):
+    """A disk that is full, or a terminal that was closed."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_stream_that_takes_nothing_ends_no_run(terminal: bool, quiet: bool) -> None:
+    told = listener(quiet, Refusing(terminal=terminal))
+    told.warn("no figure")
+    told.on_start(TrainState(), 1, 1, 1)
+    told.on_step(1)
+    told.on_epoch_end(record(1), best=True)
+    told.say("done")
+    told.on_stop()
+
+
 def test_every_epoch_by_default() -> None:
     stream = io.StringIO()
     lines = Lines(stream)

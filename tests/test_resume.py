@@ -18,7 +18,7 @@ from PIL import Image
 
 from clfkit.classifier import load
 from clfkit.config import ExperimentConfig
-from clfkit.errors import CheckpointError, Interrupted, RunError, UsageError
+from clfkit.errors import CheckpointError, Interrupted, RunError, TrainingError, UsageError
 from clfkit.experiment import resume_run
 from clfkit.plugins import load_plugin
 from clfkit.progress import Quiet
@@ -228,6 +228,21 @@ def test_second_signal_stops_at_once_and_the_run_can_go_on(laboratory: Any) -> N
     assert_equal(run, laboratory.run(config))
 
 
+def test_a_second_interrupt_in_a_save_begins_no_other_one(laboratory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def save(run: RunDirectory, kind: Any, checkpoint: Any) -> None:
+        if kind != "initial":
+            begun.append(kind)
+            signal.raise_signal(signal.SIGINT)
+
+    config = laboratory.config("blobs", {"train.checkpoint_every": {"steps": 50}})
+    monkeypatch.setattr(RunDirectory, "save_checkpoint", save)
+    with pytest.raises(KeyboardInterrupt):
+        laboratory.run(config, StopAt(3), "stopped")
+    assert begun == ["last"]
+
+
 def test_term_signal_is_named(laboratory: Any) -> None:
     with pytest.raises(Interrupted) as stopped:
         laboratory.run(None, StopAt(6, signal.SIGTERM))
@@ -237,12 +252,12 @@ def test_term_signal_is_named(laboratory: Any) -> None:
 def test_lost_best_checkpoint_between_two_writes_is_made_again(
     laboratory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`best` is written before `last`: after a crash between the two, `best` is ahead of the state to go on from."""
+    """`last` is written before `best`: after a crash between the two, `best` is behind the state to go on from."""
     config = laboratory.config("blobs", {"train.checkpoint_every": {"steps": 5}})  # every epoch, without delay
     save = RunDirectory.save_checkpoint
 
     def crash(self: RunDirectory, kind: Any, checkpoint: Any) -> None:
-        if kind == "last" and checkpoint.state.epoch == 3:
+        if kind == "best" and checkpoint.state.epoch == 3:
             raise ZeroDivisionError  # any bug
         save(self, kind, checkpoint)
 
@@ -251,7 +266,7 @@ def test_lost_best_checkpoint_between_two_writes_is_made_again(
         laboratory.run(config, None, "crashed")
     run = RunDirectory(laboratory.out / "tiny" / "crashed")
     assert run.status()["status"] == "crashed"
-    assert run.checkpoint("last").state.epoch == 2
+    assert run.checkpoint("last").state.best_epoch == 3 > run.checkpoint("best").state.best_epoch
     resume_run(run, Quiet())
     assert_equal(run, laboratory.run(config))
 
@@ -488,6 +503,57 @@ def test_a_run_whose_best_model_is_there_never_begins_anew(stopped: RunDirectory
     with pytest.raises(CheckpointError, match="no last checkpoint"):
         resume_run(stopped, Quiet())
     assert (stopped.checkpoint("best").state, stopped.history()) == (best, history)
+
+
+class Gone(Quiet):
+    """Ends the run at its first step, before anything is saved."""
+
+    def on_step(self, step: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_another_model_that_was_forced_goes_on_though_no_checkpoint_of_it_is_there_yet(
+    laboratory: Any, stopped: RunDirectory
+) -> None:
+    for dropout in (0.1, 0.2):
+        with pytest.raises(KeyboardInterrupt):
+            resume_run(stopped, Gone(), laboratory.config("blobs", {"model.dropout": dropout}), force=True)
+    assert stopped.checkpoint("last").state.step == 7
+    resume_run(stopped, Quiet())
+    assert stopped.status()["status"] == "finished"
+    assert stopped.checkpoint("best").config.model.plain()["dropout"] == 0.2
+
+
+def test_a_signal_while_a_run_that_may_go_on_is_read(
+    laboratory: Any, stopped: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(config: ExperimentConfig) -> Any:
+        raise KeyboardInterrupt
+
+    finished = laboratory.run()
+    stopped.set_status("failed")
+    monkeypatch.setattr("clfkit.experiment.read_data", read)
+    with pytest.raises(KeyboardInterrupt):
+        resume_run(stopped, Quiet())
+    with pytest.raises(KeyboardInterrupt):
+        resume_run(finished, Quiet(), laboratory.config("blobs", {"train.epochs": 9}))
+    assert (stopped.status()["status"], finished.status()["status"]) == ("interrupted", "finished")
+
+
+def test_data_that_do_not_fit_into_memory_end_a_run_in_one_line(
+    laboratory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(config: ExperimentConfig) -> Any:
+        raise MemoryError("Unable to allocate 20. GiB")
+
+    monkeypatch.setattr("clfkit.experiment.read_data", read)
+    with pytest.raises(TrainingError, match=r"out of memory: Unable to allocate 20\. GiB; fewer samples"):
+        laboratory.run()
+
+
+def test_a_run_of_another_experiment_is_named(laboratory: Any, stopped: RunDirectory) -> None:
+    with pytest.raises(UsageError, match="is a run of the experiment 'tiny', not of 'other'"):
+        resume_run(stopped, Quiet(), laboratory.config("blobs", {"name": "other"}))
 
 
 def test_a_finished_run_never_begins_anew(laboratory: Any) -> None:

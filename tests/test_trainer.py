@@ -89,7 +89,7 @@ class Notes:
     def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
         self.kept.append((state.step, len(records)))
 
-    def decide(self, decisions: Mapping[str, Any]) -> None:
+    def decide(self, decisions: Mapping[str, Any], pieces: Mapping[int, int]) -> None:
         self.decisions.append(dict(decisions))
 
     def flush(self) -> None:

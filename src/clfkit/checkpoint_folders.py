@@ -72,3 +72,6 @@ class Generations:
             finish(last, self.path / "previous")
             for path in (*self.path.rglob("*.new"), *self.path.rglob("*.old")):  # of best, initial and snapshots
                 finish(path.with_suffix(""), None)
+            for path in self.path.glob("snapshots/epoch-*"):
+                if not (path / MANIFEST).is_file():  # a kill came while it was removed
+                    removed(path)

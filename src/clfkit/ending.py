@@ -27,6 +27,18 @@ def remembered(run: RunDirectory, clock: Stopwatch) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def interruptions_remembered(run: RunDirectory) -> Iterator[None]:
+    """While a run is looked at that may go on, a signal alone is remembered, and not of one that is finished."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        with suppress(RunError):
+            if run.status()["status"] != "finished":
+                run.set_status("interrupted")
+        raise
+
+
 def removing(run: RunDirectory) -> Callable[[type[BaseException] | None, object, object], None]:
     """What removes the run when it fails; who stops it wants to go on some time."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,25 +15,31 @@ from clfkit.attempts import Attempts
 from clfkit.baselines import compare
 from clfkit.batch_size import prepared
 from clfkit.classifier import Classifier
-from clfkit.components import NoOptions
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle
 from clfkit.drawing import draw_figures
-from clfkit.ending import remembered, removing
+from clfkit.ending import interruptions_remembered, remembered, removing
 from clfkit.engines.base import Engine
-from clfkit.environment import differences, environment
 from clfkit.errors import CheckpointError, RunError
 from clfkit.evaluation import evaluate_held_out, save_evaluation
 from clfkit.history import TrainState
 from clfkit.left_out_files import LeftOutFiles
 from clfkit.memory import RunMemory
 from clfkit.preparation import memory_errors, read_data, refuse_several
-from clfkit.registry import Component
 from clfkit.remembering import Observer
 from clfkit.report.page import write_report
 from clfkit.reporting import Audience, heard_by
 from clfkit.restoring import Restored, restore_newest
-from clfkit.resuming import how_far, refuse_changes, refuse_joined, same_batches, stretched, untrained
+from clfkit.resuming import (
+    how_far,
+    models_of,
+    pieces_of,
+    refuse_changes,
+    refuse_joined,
+    same_batches,
+    stretched,
+    untrained,
+)
 from clfkit.room import lack_of_room
 from clfkit.run import RunDirectory
 from clfkit.timing import FirstStep, Stopwatch
@@ -107,8 +113,9 @@ def resume_run(
         anew = untrained(run)
         if not anew and not run.resumable():
             raise CheckpointError(f"{run.path} has no last checkpoint")
-        session = _Session.prepare(config, run, listener, clock, world or World(), fresh=anew)
-        found = None if anew else session.restore((before.model, config.model))
+        with interruptions_remembered(run):
+            session = _Session.prepare(config, run, listener, clock, world or World(), fresh=anew)
+            found = None if anew else session.restore()
         if found:
             session.clock.after(run.status().get("timing", {}), found.checkpoint.records)
         if session.trainer.finished and run.status()["status"] == "finished":
@@ -116,6 +123,7 @@ def resume_run(
         session.world.largest(0)  # everybody has read the checkpoint before it is replaced
         with remembered(run, clock):
             if config != before:
+                run.set_status("running", models=models_of(run, before)[:-1])
                 run.replace_config(config)
             session.go_on(found)
         session.complete()
@@ -146,14 +154,14 @@ class _Session:
         if world.size > 1:
             refuse_several(config)
         tracking = Tracking() if world.rank else Tracking.of(run, config.track, listener.say)
-        with heard_by(listener):
+        with heard_by(listener), memory_errors("fewer samples, or smaller ones, take less"):
             bundle = read_data(config)
             parts = prepared(config, bundle, fresh=fresh, world=world)
         if parts.config != config:  # only what is measured, which one process alone does
             run.replace_config(parts.config)
         memory = RunMemory(run, parts.config, parts.bundle, tuple(map(int, parts.counts)), settled=tracking.settled)
         clock.watch(parts.engine, memory)
-        trainer = parts.trainer(memory, FirstStep(listener, clock))
+        trainer = dataclasses.replace(parts.trainer(memory, FirstStep(listener, clock)), pieces=pieces_of(run))
         return cls(parts.config, run, listener, parts.bundle, parts.engine, trainer, memory, clock, world, tracking)
 
     def begin(self) -> None:
@@ -164,17 +172,13 @@ class _Session:
             self.run.save_checkpoint("initial", initial)
         self._announce()
 
-    def restore(self, models: Sequence[Component[NoOptions]]) -> Restored:
-        """Put everything back as it was when the newest good checkpoint was written. The run's files stay as they are.
-
-        models: those that it may be of.
-        """
-        found = restore_newest(self.run, self.trainer, self.bundle, self.config, models)
+    def restore(self) -> Restored:
+        """Put everything back as it was when the newest good checkpoint was written. The run's files stay."""
+        found = restore_newest(self.run, self.trainer, self.bundle, self.config)
         for refusal in found.refusals:
             self.listener.say(f"refused: {refusal}")
         self.trainer = found.trainer
         self.memory.saved_best = found.saved_best
-        self.engine.pieces.go_on(self.memory.decided.get("accumulate", 1), self.engine.decisions)
         return found
 
     @property
@@ -287,14 +291,5 @@ class _Session:
             LeftOutFiles(self.run.path).write(self.bundle.left_out)
         for line in announcement(self.config, self.bundle, counts, self.engine, self.trainer):
             self.listener.say(line)
-        self._remember_environment()
-
-    def _remember_environment(self) -> None:
-        """environment.json: that of the start, and of every time the run was resumed."""
-        now, start = environment(self.engine.decisions), self.run.environment()
-        if start is None:
-            self.run.write_environment(now)
-            return
-        for change in differences(start, now):
+        for change in self.memory.start(self.engine.decisions):
             self.listener.say(f"note: {change} since the run was started; results may differ in the last digits")
-        self.run.write_environment({**start, "resumed": [*start.get("resumed", []), now]})

@@ -14,6 +14,7 @@ from clfkit.checkpoint import Checkpoint
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle
 from clfkit.engines.base import Arrays, Totals
+from clfkit.environment import differences, environment
 from clfkit.history import EpochRecord, TrainState
 from clfkit.remembering import Snapshot
 from clfkit.run import RunDirectory
@@ -77,23 +78,30 @@ class RunMemory:
         for path in [*folder.by_epoch().values()][: -options.last]:
             folder.discard(path)
 
-    def decide(self, decisions: Mapping[str, Any]) -> None:
-        """Put the engine's decisions into environment.json, in the place of those of the last start."""
+    def start(self, decisions: dict[str, Any]) -> list[str]:
+        """Write environment.json: that of the start, and of every time the run was resumed. What has changed since."""
+        now, start = environment(decisions), self.run.environment()
+        self.run.write_environment({**start, "resumed": [*start.get("resumed", []), now]} if start else now)
+        return differences(start, now) if start else []
+
+    def decide(self, decisions: Mapping[str, Any], pieces: Mapping[int, int]) -> None:
+        """Put the engine's decisions into environment.json, in the place of those of the last start. See Memory."""
+        self.run.set_status("running", pieces={str(step): count for step, count in pieces.items()})
         written = self.run.environment()
         if written is not None:
-            _last_start(written)["decisions"] = dict(decisions)
+            session = [written, *written.get("resumed", [])][-1]
+            session["decisions"] = dict(decisions)
             self.run.write_environment(written)
 
-    @property
-    def decided(self) -> Mapping[str, Any]:
-        """The decisions of the last start, as they were at its end."""
-        return dict(_last_start(self.run.environment() or {}).get("decisions", {}))
-
     def flush(self) -> None:
-        """Write what is not written yet."""
+        """Write what is not written yet. A checkpoint that is left for a second Ctrl-C is not begun again."""
         self._write_history()
         if self._unsaved is not None:
-            self._write_checkpoints(self._unsaved)
+            try:
+                self._write_checkpoints(self._unsaved)
+            except KeyboardInterrupt:
+                self._unsaved = None
+                raise
             self._unsaved, self._saved_at = None, time.monotonic()
 
     def checkpoint(self, state: TrainState, records: tuple[EpochRecord, ...], model: Arrays) -> Checkpoint:
@@ -141,12 +149,6 @@ class RunMemory:
         if best is not None:
             self.write_best(state, records, best)
         self.settled(records)
-
-
-def _last_start(environment: dict[str, Any]) -> dict[str, Any]:
-    """What environment.json says of the start of the run, or of the last time that it was resumed."""
-    starts: list[dict[str, Any]] = [environment, *environment.get("resumed", [])]
-    return starts[-1]
 
 
 def _at_end_of(record: EpochRecord, state: TrainState) -> TrainState:

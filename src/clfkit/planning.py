@@ -121,7 +121,7 @@ class _Forgetful:
     def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
         """See Memory."""
 
-    def decide(self, decisions: Mapping[str, Any]) -> None:
+    def decide(self, decisions: Mapping[str, Any], pieces: Mapping[int, int]) -> None:
         """See Memory."""
 
     def flush(self) -> None:

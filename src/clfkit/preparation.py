@@ -70,13 +70,13 @@ def about_classes(config: ExperimentConfig, bundle: DataBundle, counts: IndexArr
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
+def memory_errors(remedy: str = "a smaller train.batch_size, or train.accumulate, takes less") -> Iterator[None]:
     """A machine without enough memory, as TrainingError that says what would take less."""
     try:
         yield
     except MemoryError as error:
         what = f"out of memory: {error}" if str(error) else "out of memory"
-        raise TrainingError(f"{what}; a smaller train.batch_size, or train.accumulate, takes less") from error
+        raise TrainingError(f"{what}; {remedy}") from error
 
 
 @dataclass(frozen=True)

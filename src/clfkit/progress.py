@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from clfkit.history import EpochRecord, TrainState
 from clfkit.wording import printable
@@ -111,7 +113,9 @@ class Lines(Quiet):
 
     def on_signal(self, number: int) -> None:
         """Say that the wish was heard."""
-        self.say("stopping after this step; Ctrl-C again stops at once")
+        name = signal.Signals(number).name
+        again = "Ctrl-C again stops at once" if number == signal.SIGINT else f"{name} was received"
+        self.say(f"stopping after this step; {again}")
 
 
 class Bar(Lines):
@@ -191,12 +195,33 @@ def _loss(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}"
 
 
+class Unfailing:
+    """A stream that may refuse what it is told: its disk is full, its terminal was closed. A run goes on without it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As many characters as were given, whatever became of them."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """What is not refused."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def listener(quiet: bool, stream: TextIO | None = None) -> Listener:
     """What suits the stream (standard error by default): a bar on a terminal, lines elsewhere.
 
     quiet: only what failed while the run goes on.
     """
-    stream = stream or sys.stderr
+    stream = cast("TextIO", Unfailing(stream or sys.stderr))
     if quiet:
         return Failures(stream)
     return Bar(stream) if stream.isatty() else Lines(stream)

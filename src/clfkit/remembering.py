@@ -44,8 +44,8 @@ class Memory(Protocol):
     def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
         """Write the model of the epoch that has just ended at once, if it is one to be kept."""
 
-    def decide(self, decisions: Mapping[str, Any]) -> None:
-        """Write what the engine decides from now on, beside what it is asked for."""
+    def decide(self, decisions: Mapping[str, Any], pieces: Mapping[int, int]) -> None:
+        """Write what the engine decides from now on, and from which steps on batches are cut into how many pieces."""
 
     def flush(self) -> None:
         """Write what waits to be written."""

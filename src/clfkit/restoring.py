@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clfkit.checkpoint import Checkpoint, read_checkpoint
-from clfkit.components import NoOptions
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import DataBundle
 from clfkit.engines.averaging import without_moments
 from clfkit.engines.base import Arrays, Totals
 from clfkit.errors import CheckpointError, RunError
-from clfkit.registry import Component
-from clfkit.resuming import refuse_foreign, same_moments
+from clfkit.resuming import models_of, refuse_foreign, same_moments
 from clfkit.run import RunDirectory
 from clfkit.trainer import Trainer
 
@@ -35,15 +32,13 @@ class Restored:
     refusals: tuple[str, ...]
 
 
-def restore_newest(
-    run: RunDirectory, trainer: Trainer, bundle: DataBundle, config: ExperimentConfig,
-    models: Sequence[Component[NoOptions]],
-) -> Restored:  # fmt: skip
-    """Restore the newest checkpoint that is sound and of this run, whose model is one of `models`.
+def restore_newest(run: RunDirectory, trainer: Trainer, bundle: DataBundle, config: ExperimentConfig) -> Restored:
+    """Restore the newest checkpoint that is sound and of this run.
 
     Raises what is wrong with them, RunError or CheckpointError, if all are refused.
     """
     refusals: list[CheckpointError | RunError] = []
+    models = models_of(run, config)
     for place in run.resumable():
         try:
             checkpoint = read_checkpoint(place)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from clfkit.checkpoint import Checkpoint
-from clfkit.components import NoOptions, OptimizerOptions
+from clfkit.components import OptimizerOptions
 from clfkit.config import FREE_OPTIONS, ExperimentConfig, changed_options, override_config
 from clfkit.data.bundle import DataBundle, listed
 from clfkit.errors import CheckpointError, RunError, UsageError
@@ -31,8 +32,15 @@ def resumable_run(out: Path, config: ExperimentConfig) -> RunDirectory:
             return run
     if runs and runs[-1].checkpoint_path("last") and _longer(runs[-1].config().train, config.train):
         return runs[-1]
-    there = f"; the latest, {runs[-1].path}, is {runs[-1].status()['status']}" if runs else ""
-    raise RunError(f"nothing to resume under {out / config.name}{there}. A larger train.epochs extends a finished run")
+    there = f"nothing to resume under {out / config.name}"
+    if not runs:
+        raise RunError(there)
+    latest, status = runs[-1].path, runs[-1].status()
+    remedy = {
+        "finished": "a larger train.epochs extends it",
+        "running": f"if that process on {status.get('host')} has gone, --resume {latest} continues it",
+    }.get(status["status"], f"--resume {latest} begins it anew")
+    raise RunError(f"{there}; the latest, {latest}, is {status['status']}; {remedy}")
 
 
 def stage(run: RunDirectory) -> str:
@@ -42,6 +50,19 @@ def stage(run: RunDirectory) -> str:
         return str(status["status"])
     scored = any((run.path / "evaluation").glob("*.json"))  # by `clfkit eval`, or only its figures are missing
     return "trained" if scored else f"evaluation {status['status']}"
+
+
+def pieces_of(run: RunDirectory) -> dict[int, int]:
+    """From which steps on, counted from 1, memory has made a run cut its batches into how many pieces."""
+    return {int(step): int(count) for step, count in run.status().get("pieces", {}).items()}
+
+
+def models_of(run: RunDirectory, config: ExperimentConfig) -> list[dict[str, Any]]:
+    """Which models the checkpoints of a run may be of, that goes on with this config: its own before, and earlier ones.
+
+    A checkpoint of the new one comes after it stands in the run's config.
+    """
+    return [*run.status().get("models", []), run.config().model.plain(), config.model.plain()]
 
 
 def untrained(run: RunDirectory) -> bool:
@@ -75,8 +96,10 @@ def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: Experime
 
     Otherwise an option that was given by --set and is forgotten now would change the schedule of an interrupted run.
     """
+    if config.name != before.name:
+        raise UsageError(f"{run.path} is a run of the experiment {before.name!r}, not of {config.name!r}")
     changes = changed_options(before, config)
-    finished = run.status()["status"] == "finished"
+    finished = run.status()["status"] == "finished" or run.status().get("trained", False)
     harmless = {*FREE_OPTIONS, *(_longer(before.train, config.train) if finished else ())}
     serious = [change for change in changes if change.split(": ")[0] not in harmless]
     if config.train.batch_size != before.train.batch_size:
@@ -85,20 +108,22 @@ def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: Experime
             "its steps and schedule are counted in batches. Start a new run without --resume"
         )
     if serious and not force:
+        as_it_was = f"\nContinue it as it was:  clfkit train --resume {run.path}\nor add --force to continue with these"
+        if finished:
+            as_it_was = "\nIt is finished. Add --force and a larger train.epochs to go on with these"
         raise UsageError(
             f"the options are not those that {run.path} was last trained with:\n  " + "\n  ".join(serious)
-            + f"\nContinue it as it was:  clfkit train --resume {run.path}\n"
-            "or add --force to continue with these options, or leave out --resume to start a new run"
+            + f"{as_it_was} options, or leave out --resume to start a new run"
         )  # fmt: skip
 
 
 def refuse_foreign(
-    place: Path, checkpoint: Checkpoint, config: ExperimentConfig, models: Sequence[Component[NoOptions]],
+    place: Path, checkpoint: Checkpoint, config: ExperimentConfig, models: Collection[Mapping[str, Any]],
     bundle: DataBundle,
 ) -> None:  # fmt: skip
     """Raises CheckpointError for a checkpoint of another run, RunError where the data are not those of before.
 
-    config, bundle: as they are now. models: what the run was last trained with, and what it is to be trained with now.
+    config, bundle: as they are now. models: those that it may be of, see `models_of`.
     """
     theirs, ours = checkpoint.spec.classes.names, bundle.spec.classes.names
     if theirs != ours:
@@ -106,9 +131,8 @@ def refuse_foreign(
         raise CheckpointError(f"{place}: its classes are not those of the data: {shown[0]}, not {shown[1]}")
     if checkpoint.fingerprint != bundle.fingerprint:
         raise other_samples(place.parents[1], checkpoint.config, config)
-    if checkpoint.config.model not in models:
-        own = models[0].plain()
-        raise CheckpointError(f"{place}: its model is {checkpoint.config.model.plain()}, and that of the run {own}")
+    if (found := checkpoint.config.model.plain()) not in models:
+        raise CheckpointError(f"{place}: its model is {found}, and that of the run {config.model.plain()}")
 
 
 def same_batches(config: ExperimentConfig, before: ExperimentConfig) -> ExperimentConfig:

@@ -46,7 +46,7 @@ def lack_of_room(folder: Path, trainer: Trainer, *, initial: bool) -> str | None
     """What to say where the disk that holds a run's folder may be too small. Raises RunError where it surely is."""
     least, most = room_needed(trainer.engine, trainer.options, trainer.epochs, initial=initial)
     free = free_space(folder)
-    if free is None:
+    if free is None or trainer.finished:  # what is scored and drawn takes far less
         return None
     usable = free + sum(path.stat().st_size for path in (folder / "checkpoints").rglob("*") if _gives_way(path))
     if usable < least:

@@ -63,6 +63,14 @@ class CheckpointEvery(Options):
             raise fault(f"give one of epochs, steps or minutes, not {' and '.join(given) or 'none'}")
         return self
 
+    def due(self, step: int, epoch: int | None, seconds: float) -> bool:
+        """Whether to write after this step. epoch: the one that ends with it, if any. seconds: since the last time."""
+        if self.minutes is not None:
+            return seconds >= 60 * self.minutes
+        if self.steps is not None:
+            return step % self.steps == 0
+        return epoch is not None and self.epochs is not None and epoch % self.epochs == 0
+
 
 class Snapshots(Options):
     """Which epochs' models are kept beside the best one: the newest `last` of every `every` epochs."""

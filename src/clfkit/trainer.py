@@ -55,6 +55,7 @@ class Trainer:
     measure: Measure | None = None  # of the valid split, where more than loss and accuracy is watched
     partial: Totals = field(default_factory=lambda: Totals.of({}))
     ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))  # of the train samples, to name them by
+    pieces: dict[int, int] = field(default_factory=dict)  # by step, from 1: from there on batches were cut into so many
     also_at: frozenset[int] = frozenset()  # steps after which a checkpoint is taken whatever the options say
     world: World = field(default_factory=World)  # its processes each run this loop, and decide alike
 
@@ -107,7 +108,7 @@ class Trainer:
         for position, indices in enumerate(self.engine.ahead(batches), self.state.position):
             lr = self._rate(step)
             keys = rng.key(self.seed, "step", step), self.batches.look(self.state.epoch, position)
-            results.append(self._take_step(indices, lr, *keys))
+            results.append(self._take_step(step + 1, indices, lr, *keys))
             step += 1
             self.observer.on_step(step)
             if results[-1].skipped is True:  # known at once, without a device that would have to be waited for
@@ -133,8 +134,11 @@ class Trainer:
             self._advance(epoch=self.state.epoch + 1, position=0, seconds=0.0)
         return totals
 
-    def _take_step(self, indices: IndexArray, lr: float, *keys: int) -> StepResult:
+    def _take_step(self, step: int, indices: IndexArray, lr: float, *keys: int) -> StepResult:
         """One optimizer step. A batch that does not fit into memory is cut up; its gradient stays that of the whole."""
+        for count in (count for first, count in self.pieces.items() if first <= step):
+            if self.engine.pieces.reach(count, self.engine.decisions):
+                self.memory.decide(self.engine.decisions, self.pieces)
         while True:
             try:
                 return self.engine.train_step(indices, lr, *keys)
@@ -142,9 +146,10 @@ class Trainer:
                 lack = str(error)  # the error itself holds on to what was in memory
             if not self.engine.pieces.double(len(indices), self.engine.decisions):
                 raise MemoryError(lack)
-            self.memory.decide(self.engine.decisions)
-            reason, pieces = f" ({lack})" if lack else "", self.engine.pieces.count
-            say(f"out of memory{reason}: batches are cut into {pieces} pieces from now on")
+            self.pieces[step] = count = self.engine.pieces.count
+            self.memory.decide(self.engine.decisions, self.pieces)
+            reason = f" ({lack})" if lack else ""
+            say(f"out of memory{reason}: batches are cut into {count} pieces from now on")
 
     @property
     def _last_position(self) -> int:
@@ -156,8 +161,7 @@ class Trainer:
         return self.lr * self.schedule(self._progress(step))
 
     def _progress(self, step: int) -> Progress:
-        options = self.options
-        return Progress(step, self.batches.per_epoch, options.epochs, self._best.values, options.max_steps)
+        return Progress(step, self.batches.per_epoch, self.options.epochs, self._best.values, self.options.max_steps)
 
     def _validate(self, lr: float, interruption: Interruption) -> tuple[Totals, Watched]:
         """The valid split's scores and what `measure` finds; a signal cuts it short. Raises TrainingError."""
@@ -272,14 +276,9 @@ class Trainer:
 
     def _checkpoint_due(self, step: int | None = None) -> bool:
         """Whether to write now: inside an epoch (`step` given) or at its end."""
-        if (self.state.step if step is None else step) in self.also_at:
-            return True
+        done, epoch = (self.state.step, self.state.epoch) if step is None else (step, None)
         every: CheckpointEvery = self.options.checkpoint_every
-        if every.minutes is not None:
-            return time.monotonic() - self._saved_at >= 60 * every.minutes
-        if every.steps is not None:
-            return (self.state.step if step is None else step) % every.steps == 0
-        return step is None and every.epochs is not None and self.state.epoch % every.epochs == 0
+        return done in self.also_at or every.due(done, epoch, time.monotonic() - self._saved_at)
 
     def _checkpoint(self) -> None:
         model, moments = self._model(), self._sound(self.engine.optimizer_state())

@@ -23,11 +23,12 @@ from clfkit.preparation import Parts, memory_errors, read_data
 from clfkit.remembering import Snapshot
 from clfkit.reporting import heard_by
 from clfkit.restoring import restore
-from clfkit.resuming import refuse_foreign, refuse_joined
-from clfkit.run import RunDirectory
+from clfkit.resuming import models_of, pieces_of, refuse_foreign, refuse_joined
+from clfkit.run import Kind, RunDirectory
 from clfkit.trainer import Trainer
 
 START = "start"
+KINDS: tuple[Kind, ...] = ("best", "last")  # of checkpoints, which every run has that is trained to its end
 LINES = 10  # of epochs, where each has a line: what they give is known already
 
 
@@ -43,14 +44,15 @@ class Difference:
 class Verdict:
     """What a replay has found.
 
-    start, end: steps done before it and after it. lost: of how many of these the run has not kept the loss. same: the
-    checkpoints whose weights came out the same to the bit, and their steps. unread: checkpoints that could not be
-    compared, and why. causes: what may have made a difference.
+    start, end: steps done before it and after it. lost_steps, lost_epochs: of how many of these the run has not kept
+    the loss and the scores. same: the checkpoints whose weights came out the same to the bit, and their steps.
+    unread: checkpoints that could not be compared, and why. causes: what may have made a difference.
     """
 
     start: int
     end: int
-    lost: int
+    lost_steps: int
+    lost_epochs: int
     same: dict[str, int]
     unread: tuple[str, ...]
     difference: Difference | None
@@ -76,9 +78,9 @@ def verify(run: RunDirectory, listener: Listener, begin: str = START, steps: int
         parts = Parts.of(config, bundle, fresh=begin == START)
     kept = _Kept.of(run, parts)
     comparison = _Comparison(run.step_losses(), {record.epoch: record for record in run.history()}, kept.by_step())
-    trainer = parts.trainer(comparison, listener)
+    trainer = dataclasses.replace(parts.trainer(comparison, listener), pieces=pieces_of(run))
     if begin != START:
-        trainer = restore(run, trainer, kept.named(begin))
+        trainer = restore(run, trainer, kept.named(begin, comparison.last_step))
     start = trainer.state.step
     comparison.until = min(comparison.last_step, start + (steps or comparison.last_step))
     if comparison.until <= start:
@@ -87,8 +89,11 @@ def verify(run: RunDirectory, listener: Listener, begin: str = START, steps: int
     with memory_errors(), parts.engine.at_work():
         _replay(trainer, comparison, listener)
     causes = tuple(_causes(run, config, kept, parts)) if comparison.difference else ()
-    lost = comparison.end - start - int(np.isfinite(comparison.losses[start : comparison.end]).sum())
-    return Verdict(start, comparison.end, lost, comparison.same, kept.unread, comparison.difference, causes)
+    kept_here = comparison.losses[start : comparison.end]  # those of an epoch under way are in its checkpoint
+    lost = max(0, min(comparison.end, comparison.recorded) - start) - int(np.isfinite(kept_here).sum())
+    return Verdict(
+        start, comparison.end, lost, comparison.lost_epochs, comparison.same, kept.unread, comparison.difference, causes
+    )
 
 
 def _replay(trainer: Trainer, comparison: _Comparison, listener: Listener) -> None:
@@ -97,7 +102,7 @@ def _replay(trainer: Trainer, comparison: _Comparison, listener: Listener) -> No
     try:
         with suppress(_Enough):
             if trainer.state.step == 0:
-                comparison.compare_weights(0, trainer.engine.model_state(), {})
+                comparison.compare_weights(0, trainer.engine.model_state(), {}, {})
             trainer.fit(listener.on_signal)
     finally:
         listener.on_stop()
@@ -121,6 +126,12 @@ class _Comparison:
     end: int = 0
     same: dict[str, int] = field(default_factory=dict)
     difference: Difference | None = None
+    lost_epochs: int = 0  # epochs, whose scores the run has not kept
+
+    @property
+    def recorded(self) -> int:
+        """The last step of the epochs that are recorded."""
+        return max((record.step for record in self.records.values()), default=0)
 
     @property
     def last_step(self) -> int:
@@ -131,6 +142,7 @@ class _Comparison:
         """Compare the losses of an epoch, and its scores."""
         self._compare_losses(record.step, totals)
         recorded, now = self.records.get(record.epoch), record.cells()
+        self.lost_epochs += recorded is None
         before = recorded.cells() if recorded else now
         for name in before.keys() - {"seconds"}:
             if before[name] != now.get(name):
@@ -141,26 +153,30 @@ class _Comparison:
         """Compare the losses of an epoch under way, and the weights where there is a checkpoint of this step."""
         step = self.end = snapshot.state.step
         self._compare_losses(step, Totals.of(snapshot.progress))
-        self.compare_weights(step, snapshot.model, snapshot.optimizer)
+        self.compare_weights(step, snapshot.model, snapshot.optimizer, snapshot.progress)
         if step >= self.until:
             raise _Enough
 
     def keep(self, state: TrainState, records: Sequence[EpochRecord], model: Callable[[], Arrays]) -> None:
         """See Memory."""
 
-    def decide(self, decisions: Mapping[str, Any]) -> None:
+    def decide(self, decisions: Mapping[str, Any], pieces: Mapping[int, int]) -> None:
         """See Memory. It stands among the causes, if it makes a difference."""
 
     def flush(self) -> None:
         """See Memory."""
 
-    def compare_weights(self, step: int, model: Arrays, optimizer: Arrays) -> None:
-        """Compare with every checkpoint of a step. An optimizer is compared where one was kept."""
+    def compare_weights(self, step: int, model: Arrays, optimizer: Arrays, progress: Arrays) -> None:
+        """Compare with every checkpoint of a step. An optimizer, and an epoch under way, where they were kept."""
         for place in self.places.get(step, ()):
             kept = read_checkpoint(place)
             if kept.state.step != step:  # the run goes on meanwhile
                 continue
-            for what, mine, theirs in (("weights", model, kept.model), ("optimizer", optimizer, kept.optimizer)):
+            for what, mine, theirs in (
+                ("weights", model, kept.model),
+                ("optimizer", optimizer, kept.optimizer),
+                ("epoch under way", progress, kept.progress),
+            ):
                 changed = [name for name, array in theirs.items() if not _same(array, mine.get(name))]
                 if changed:
                     self._found(step, f"{what} of {_short(place)}: {changed[0]} is another")
@@ -204,10 +220,12 @@ class _Kept:
     def of(cls, run: RunDirectory, parts: Parts) -> _Kept:
         """Read all; what is damaged or foreign is left out. Raises RunError where the data are not those of the run."""
         found, unread = {}, []
+        if run.status().get("trained"):
+            unread += [f"{run.path} has no {kind} checkpoint" for kind in KINDS if not run.checkpoint_path(kind)]
         for place in _places(run):
             try:
                 checkpoint = read_checkpoint(place)
-                refuse_foreign(place, checkpoint, parts.config, (parts.config.model,), parts.bundle)
+                refuse_foreign(place, checkpoint, parts.config, models_of(run, parts.config), parts.bundle)
             except CheckpointError as error:
                 unread.append(str(error))
                 continue
@@ -222,7 +240,7 @@ class _Kept:
             places.setdefault(checkpoint.state.step, []).append(place)
         return places
 
-    def named(self, name: str) -> Checkpoint:
+    def named(self, name: str, last_step: int) -> Checkpoint:
         """A checkpoint that training can go on from, by its name or the epoch after which it was written."""
         keeps_nothing = not any(each.optimizer for _, each in self.checkpoints.values())
         fit = {key: found for key, found in self.checkpoints.items() if found[1].optimizer or keeps_nothing}
@@ -230,8 +248,11 @@ class _Kept:
         by_epoch = {str(each.state.epoch): key for key, (_, each) in fit.items() if not each.state.position}
         key = by_epoch.get(name, name)
         if key not in fit:
-            others = ", ".join([START, *fit, *(f"{epoch} (an epoch)" for epoch in by_epoch)])
-            raise UsageError(f"--from {name}: training cannot be taken up there; choose from {others}")
+            useful = {key for key, (_, each) in fit.items() if each.state.step < last_step}
+            epochs = (f"{epoch} (an epoch)" for epoch, key in by_epoch.items() if key in useful)
+            others = ", ".join([START, *(key for key in fit if key in useful), *epochs])
+            damaged = "".join(f"; {reason}" for reason in self.unread)
+            raise UsageError(f"--from {name}: training cannot be taken up there; choose from {others}{damaged}")
         return read_checkpoint(fit[key][0])
 
 

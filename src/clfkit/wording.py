@@ -70,6 +70,11 @@ def first_line(error: BaseException) -> str:
     return next(filter(None, str(error).splitlines()), type(error).__name__)
 
 
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """`1 image`, `2,000 images`; several: the plural where it is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
 def in_bytes(count: float) -> str:
     """`840 B`, `12 kB`, `1.4 GB`: powers of a thousand."""
     size, unit = float(count), "B"

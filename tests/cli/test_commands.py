@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -337,6 +339,16 @@ def test_list_and_show_know_every_component(cli) -> None:
             assert shown.code == 0
             for option in registry.entry(name).own:
                 assert f"  {option}" in shown.out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_an_output_that_takes_nothing_is_told_in_a_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "clfkit", "list"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "clfkit: standard output takes nothing more: No space left on device\n",
+    )
 
 
 def test_schema_is_json_with_all_models(cli) -> None:

@@ -297,6 +297,34 @@ def rows(count: int) -> list[str]:
     return [f"{n},{n * n},{'xyz'[n % 3]},7,{'pq'[n % 2]}" for n in range(count)]
 
 
+def test_a_slip_in_a_column_of_numbers_is_noted(tmp_path: Path) -> None:
+    lines = [f"{row}.5,{'abc'[row % 3]},{'yes' if row % 2 else 'no'}" for row in range(40)]
+    (tmp_path / "d.csv").write_text("\n".join(["size,letter,label", *lines, "x1,a,no"]))
+    report = check({"name": "table", "root": str(tmp_path / "d.csv")}, tmp_path)
+    slip = finding(report, "nearly_numeric")
+    assert not slip.hurts and [example.word for example in slip.examples] == ["size, which holds 'x1'"]
+
+
+@pytest.mark.parametrize(("options", "hurts", "remedy"), [
+    ({}, True, "--set data.on_bad_sample=skip --set data.max_bad=1"),
+    ({"on_bad_sample": "skip"}, True, "--set data.max_bad=1"),
+    ({"on_bad_sample": "skip", "max_bad": 1}, False, "mend the files to train on them"),
+    ({"on_bad_sample": "quarantine", "max_bad": 0.2}, False, "mend the files to train on them"),
+])  # fmt: skip
+def test_bad_files_are_no_problem_where_training_leaves_them_out(
+    tmp_path: Path, options: dict[str, Any], hurts: bool, remedy: str
+) -> None:
+    root = tmp_path / "data"
+    for label in ("cat", "dog"):
+        (root / label).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.random.default_rng(len(label) + number).integers(0, 256, (9, 9), np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{number}.png")
+    (root / "cat/bad.png").write_bytes(b"hello")
+    found = finding(check_folder(root, **options), "bad_files")
+    assert (found.hurts, found.remedy.endswith(remedy)) == (hurts, True), found.remedy
+
+
 def test_tables_tell_constant_columns_and_gaps(tmp_path: Path) -> None:
     data = table(
         tmp_path / "t.csv", [row.replace(f",{'xyz'[n % 3]},", ",,") if n > 5 else row for n, row in enumerate(rows(30))]

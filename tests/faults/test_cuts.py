@@ -125,7 +125,7 @@ def test_resume_goes_on_with_the_latest_interrupted_run(laboratory: Any) -> None
     resume_run(second, Quiet())
     assert resumable_run(laboratory.out, config) == first
     resume_run(first, Quiet())
-    with pytest.raises(RunError, match=r"nothing to resume .* is finished\. A larger train\.epochs extends"):
+    with pytest.raises(RunError, match=r"nothing to resume .* is finished; a larger train\.epochs extends"):
         resumable_run(laboratory.out, config)
 
 

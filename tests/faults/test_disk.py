@@ -133,6 +133,16 @@ def test_room_is_looked_for_before_the_first_step(
 
 
 @pytest.mark.fault("B2")
+def test_a_run_that_is_trained_needs_no_room_for_checkpoints(laboratory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = laboratory.run(laboratory.config("blobs", {"engine": "scratch"}))
+    run.set_status("interrupted")
+    usage = shutil.disk_usage(laboratory.folder)
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda path: usage._replace(free=10))
+    resume_run(run, Quiet())
+    assert run.status()["status"] == "finished"
+
+
+@pytest.mark.fault("B2")
 def test_disk_that_is_too_small_from_the_start(laboratory: Any, small_disk: Path) -> None:
     config = laboratory.config("blobs", {"engine": "scratch", "model.hidden": [200, 200]})
     run = RunDirectory.create(small_disk, config, "one")

@@ -20,12 +20,12 @@ from clfkit.data.bundle import ClassMap, Dataset, DataSpec, Split
 from clfkit.engines.base import Arrays, Engine, EngineSetup
 from clfkit.engines.pieces import PieceTooLarge
 from clfkit.engines.scratch.network import Network
-from clfkit.errors import Interrupted
 from clfkit.experiment import resume_run
 from clfkit.progress import Quiet
 from clfkit.registry import Component
 from clfkit.run import RunDirectory
-from test_resume import StopAt, assert_equal
+from clfkit.verifying import verify
+from sameness import assert_equal
 
 pytestmark = pytest.mark.fault("D")
 matrix = pytest.mark.matrix
@@ -233,24 +233,41 @@ def test_memory_that_runs_out_halves_the_pieces_of_a_batch(
         np.testing.assert_allclose(halved[name], array, rtol=1e-3, atol=1e-4)
 
 
+class ShortFrom(Quiet):
+    """Memory runs out at step 4; perhaps the run ends at step 5, before anything is saved."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, engine: str, stop: int | None = None) -> None:
+        self.monkeypatch, self.engine, self.stop = monkeypatch, engine, stop
+
+    def on_step(self, step: int) -> None:
+        if step == 3:
+            short_of_memory(self.monkeypatch, self.engine, limit=10)
+        if step == self.stop:
+            raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("engine", ["scratch", pytest.param("torch", marks=matrix)])
-def test_a_resumed_run_cuts_its_batches_as_before(
+def test_a_resumed_run_cuts_its_batches_as_before_and_so_does_a_replay(
     laboratory: Any, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though there is memory again: the sum of other pieces has other bits."""
-    config = laboratory.config("blobs", {"engine": engine, "report": False, "baselines": []})
+    """From the same step on, though there is memory again: the sum of other pieces has other bits."""
+    own = {"engine": engine, "report": False, "baselines": [], "train.checkpoint_every": {"steps": 2}}
+    config = laboratory.config("blobs", own)
     with monkeypatch.context() as patch:
-        short_of_memory(patch, engine, limit=10)
-        whole = laboratory.run(config, None, "whole")
-        with pytest.raises(Interrupted):
-            laboratory.run(config, StopAt(7), "stopped")
+        whole = laboratory.run(config, ShortFrom(patch, engine), "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        laboratory.run(config, ShortFrom(patch, engine, stop=5), "stopped")
     run = RunDirectory(laboratory.out / "tiny/stopped")
-    pieces = json.loads((run.path / "environment.json").read_text())["decisions"]["accumulate"]
-    assert pieces > 1
+    assert run.checkpoint("last").state.step == 4
+    (run.path / "checkpoints/last").rename(run.path / "checkpoints/lost")  # as if step 2 had been the last one saved
+    (run.path / "checkpoints/previous").rename(run.path / "checkpoints/last")
     resume_run(run, Quiet())
     assert_equal(run, whole)
+    pieces = whole.status()["pieces"]
+    assert run.status()["pieces"] == pieces and [*pieces] == ["4"]
     resumed = json.loads((run.path / "environment.json").read_text())["resumed"]
-    assert [each["decisions"]["accumulate"] for each in resumed] == [pieces]
+    assert [each["decisions"]["accumulate"] for each in resumed] == [*pieces.values()]
+    assert verify(run, Quiet()).reproducible
 
 
 @pytest.mark.parametrize("limit", [0, pytest.param(1, marks=matrix)])

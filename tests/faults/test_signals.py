@@ -78,6 +78,8 @@ def test_a_signal_is_obeyed_in_every_phase(
     assert run.status()["status"] == "interrupted"
     assert "Traceback" not in done.err and f"clfkit train --resume {shlex.quote(str(run.path))}" in done.err
     assert (run.checkpoint("last").state.step if run.checkpoint_path("last") else None) == step
+    if phase == "validation":
+        assert run.history() == (), "it was not left"
     if step is not None:
         written = (run.path / "checkpoints/last/manifest.json").stat().st_mtime
         assert written - clock.stat().st_mtime < SECONDS

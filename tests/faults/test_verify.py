@@ -119,7 +119,7 @@ def test_runs_of_all_kinds_stopped_and_resumed(laboratory: Any, changes: Mapping
         laboratory.run(config, StopAt(7), "one")
     run = RunDirectory(laboratory.out / "tiny/one")
     verdict = verify(run, Quiet())
-    assert verdict.reproducible and verdict.end == 7 and verdict.same["last"] == 7
+    assert verdict.reproducible and (verdict.end, verdict.lost_steps) == (7, 0) and verdict.same["last"] == 7
     resume_run(run, Quiet())
     for begin in ("start", "previous"):
         assert verify(run, Quiet(), begin).reproducible
@@ -149,13 +149,28 @@ def test_losses_that_the_run_has_not_kept_are_counted(run: RunDirectory) -> None
     losses[[2, 5]] = np.nan
     losses[:-3].tofile(run.path / "steps.f32")
     verdict = verify(run, Quiet())
-    assert verdict.reproducible and (verdict.end, verdict.lost) == (20, 5)
+    assert verdict.reproducible and (verdict.end, verdict.lost_steps) == (20, 5)
+
+
+@pytest.mark.fault("A6")
+def test_a_run_that_has_lost_its_checkpoints_is_not_passed(run: RunDirectory) -> None:
+    shutil.rmtree(run.path / "checkpoints")
+    verdict = verify(run, Quiet())
+    assert verdict.same == {}
+    assert verdict.unread == tuple(f"{run.path} has no {kind} checkpoint" for kind in ("best", "last"))
+
+
+@pytest.mark.fault("A6")
+def test_scores_that_the_run_has_not_kept_are_counted(run: RunDirectory) -> None:
+    (run.path / "history.jsonl").write_text("")
+    verdict = verify(run, Quiet())
+    assert verdict.reproducible and verdict.lost_epochs == 4
 
 
 @pytest.mark.fault("A6")
 def test_what_cannot_be_verified_is_refused(run: RunDirectory, laboratory: Any) -> None:
     for name in ("best", "2", "nothing", "../last"):
-        with pytest.raises(UsageError, match=rf"--from {name}: .*choose from start, last, previous"):
+        with pytest.raises(UsageError, match=rf"--from {name}: .*choose from start, previous"):
             verify(run, Quiet(), name)
     with pytest.raises(RunError, match="nothing of steps after 20"):
         verify(run, Quiet(), "last")

@@ -10,7 +10,7 @@ import numpy as np
 from clfkit import rng
 from clfkit.checking.classes import class_facts, class_findings
 from clfkit.checking.copies import copies, equal_rows
-from clfkit.checking.findings import Example, Fact, Finding, Place, Report, counted
+from clfkit.checking.findings import Example, Fact, Finding, Place, Report
 from clfkit.checking.looking import Looked, look_at_arrays, look_at_files
 from clfkit.checking.near import DISTANCE, alike
 from clfkit.checking.pictures import Pictures
@@ -20,11 +20,13 @@ from clfkit.checking.sizes import size_facts, size_findings
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import PARTS, Dataset, IndexArray, Part
 from clfkit.data.images import ImageFiles
+from clfkit.data.leaving_out import Rule
 from clfkit.data.loading import read_undecoded
 from clfkit.data.roots import expanded
 from clfkit.data.shard_images import ShardImages
 from clfkit.data.splitting import split_indices
 from clfkit.errors import DataError
+from clfkit.wording import counted
 
 
 def check_data(config: ExperimentConfig, *, near: bool = False) -> Report:
@@ -39,14 +41,20 @@ def check_data(config: ExperimentConfig, *, near: bool = False) -> Report:
     looked = _looked(config, dataset)
     if not len(looked.rows):
         raise DataError(f"none of {len(dataset.labels):,} images can be decoded: {next(iter(looked.bad.values()))}")
+    options = config.data.options
+    rule = Rule(getattr(options, "on_bad_sample", "error"), getattr(options, "max_bad", 0))
     samples, undivided = _divided(config, dataset, looked.rows)
     what = f"{len(dataset.labels):,} images of {len(dataset.classes):,} classes"
+    groups = equal_rows(looked.pictures["digest"])
+    similar = list(_alike(samples, looked.pictures, groups)) if near else []
     facts = [*class_facts(samples), *size_facts(looked.pictures, dataset.image)]
+    if near and not similar:
+        facts.append(Fact("near", "no two different pictures look alike", {"count": 0}))
     findings = [
-        *_bad(dataset, looked),
+        *_bad(rule, dataset, looked),
         *undivided,
-        *copies(samples, groups := equal_rows(looked.pictures["digest"]), "image"),
-        *(_alike(samples, looked.pictures, groups) if near else ()),
+        *copies(samples, groups, "image"),
+        *similar,
         *class_findings(samples),
         *size_findings(samples, looked.pictures, dataset.image),
     ]
@@ -94,8 +102,8 @@ def _divided(config: ExperimentConfig, dataset: Dataset, rows: IndexArray) -> tu
     return Samples(ids[rows], dataset.classes, labels, parts), undivided
 
 
-def _bad(dataset: Dataset, looked: Looked) -> Iterator[Finding]:
-    """Images that cannot be decoded, with their classes, given parts and reasons."""
+def _bad(rule: Rule, dataset: Dataset, looked: Looked) -> Iterator[Finding]:
+    """Images that cannot be decoded, with class, given part and reason; no problem where training leaves them out."""
     if not looked.bad:
         return
     of_row: dict[int, Part] = {int(row): part for part, at in dataset.given.items() for row in at}
@@ -105,10 +113,17 @@ def _bad(dataset: Dataset, looked: Looked) -> Iterator[Finding]:
         Example(bad.reason, (Place(str(ids[row]), names[dataset.labels[row]], of_row.get(row)),))
         for row, bad in looked.bad.items()
     ]
-    yield Finding(
-        "bad_files", True, len(examples), f"{counted(len(examples), 'image')} that cannot be decoded",
-        "mend or remove the files, or train without them: --set data.on_bad_sample=skip", examples,
-    )  # fmt: skip
+    what = f"{counted(len(examples), 'image')} that cannot be decoded"
+    if len(examples) <= rule.allowed(len(dataset.labels)):
+        told = f"{what}, left out of training (data.on_bad_sample: {rule.on_bad_sample})"
+        yield Finding("bad_files", False, len(examples), told, "mend the files to train on them", examples)
+        return
+    remedy = "mend or remove the files, or train without them:"
+    if rule.on_bad_sample == "error":
+        remedy += " --set data.on_bad_sample=skip"
+    if len(examples) > rule._replace(on_bad_sample="skip").allowed(len(dataset.labels)):
+        remedy += f" --set data.max_bad={len(examples)}"
+    yield Finding("bad_files", True, len(examples), what, remedy, examples)
 
 
 def _alike(samples: Samples, pictures: Pictures, groups: list[IndexArray]) -> Iterator[Finding]:

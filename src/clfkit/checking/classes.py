@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from clfkit.checking.findings import Example, Fact, Finding, counted
+from clfkit.checking.findings import Example, Fact, Finding
 from clfkit.checking.samples import Samples
 from clfkit.data.bundle import PARTS, IndexArray, Part
 from clfkit.metrics import unbalanced
+from clfkit.wording import counted
 
 FEW = 3  # samples that a class needs to be in every split
 

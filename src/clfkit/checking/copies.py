@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.checking.findings import Example, Finding, counted
+from clfkit.checking.findings import Example, Finding
 from clfkit.checking.samples import Samples
 from clfkit.data.bundle import PARTS, IndexArray
+from clfkit.wording import counted
 
 Digests = npt.NDArray[np.uint64]
 """128 bits (N, 2) that tell the content of each sample."""

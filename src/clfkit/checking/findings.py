@@ -84,8 +84,3 @@ def _plain(example: Example) -> dict[str, Any]:
     word = {"about": example.word} if example.word else {}
     places = [{"id": place.id, "class": place.class_name, "split": place.part} for place in example.places]
     return {**word, **({"samples": places} if places else {})}
-
-
-def counted(count: int, one: str, several: str | None = None) -> str:
-    """`1 image`, `2,000 images`; several: the plural where it is not `one` with an s."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from clfkit.checking.copies import copies, equal_rows
-from clfkit.checking.findings import Example, Fact, Finding, counted
+from clfkit.checking.findings import Example, Fact, Finding
 from clfkit.checking.pictures import digest_of
 from clfkit.checking.samples import Samples
-from clfkit.data.bundle import Dataset
+from clfkit.data.bundle import Dataset, listed
 from clfkit.data.table import RawTable
+from clfkit.wording import counted
 
 BY_CHANCE = 0.01  # the share of rows that may equal others: tables have few different values
+BY_MISTAKE = 0.1  # the share of different values of a column that are no numbers, up to which they look like slips
 GAPS = 0.5  # the share of a column's cells that are missing, from which on it is told
 
 
@@ -30,6 +32,7 @@ def row_facts(dataset: Dataset) -> list[Fact]:
     columns = f"{len(names):,}: {numeric:,} of numbers, {len(names) - numeric:,} of categories"
     return [
         Fact("columns", columns, {"numeric": numeric, "categorical": len(names) - numeric}),
+        Fact("rows", "are counted from 0 here, the first one below the header", {"first": 0}),
         Fact("missing", which, {name: int(count) for name, count in zip(names, missing, strict=True) if count}),
     ]
 
@@ -39,6 +42,7 @@ def row_findings(dataset: Dataset, samples: Samples) -> Iterator[Finding]:
     raw = _raw(dataset)
     digests = np.array([digest_of(row) for row in raw]).reshape(len(raw), 2)
     yield from copies(samples, equal_rows(digests), "row", BY_CHANCE)
+    yield from _nearly_numeric(dataset)
     names = _column_names(dataset)
     gaps = np.isnan(raw)
     with np.errstate(invalid="ignore"):
@@ -56,6 +60,29 @@ def row_findings(dataset: Dataset, samples: Samples) -> Iterator[Finding]:
             "data.drop leaves columns out; gaps become the median of the train rows",
             [Example(f"{names[at]}: {share[at]:.0%}") for at in holed.tolist()],
         )  # fmt: skip
+
+
+def _nearly_numeric(dataset: Dataset) -> Iterator[Finding]:
+    """Columns that are read as categories, since a few of their values are no numbers."""
+    examples = []
+    for column in dataset.columns:
+        others = [value for value in column.categories if not _is_number(value)]
+        if others and len(others) <= BY_MISTAKE * len(column.categories):
+            examples.append(Example(f"{column.name}, which holds {listed(others)}"))
+    if examples:
+        yield Finding(
+            "nearly_numeric", False, len(examples),
+            f"{counted(len(examples), 'column')} of numbers but for a few values, so read as categories",
+            "mend those values, or leave their cells empty", examples,
+        )  # fmt: skip
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _raw(dataset: Dataset) -> RawTable:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.checking.findings import Example, Fact, Finding, counted
+from clfkit.checking.findings import Example, Fact, Finding
 from clfkit.checking.near import plain
 from clfkit.checking.pictures import GREY_MODES, MODES, Pictures
 from clfkit.checking.samples import Samples
 from clfkit.data.bundle import ImageFormat
+from clfkit.wording import counted
 
 HALF = 0.5
 

@@ -11,6 +11,7 @@ import typer
 from clfkit.cli.arguments import OutputRoot
 from clfkit.cli.terminal import columns, percent, say
 from clfkit.errors import RunError
+from clfkit.wording import meant
 
 if TYPE_CHECKING:
     from clfkit.run import RunDirectory
@@ -28,7 +29,9 @@ def runs(
 
     found = all_runs(out, name)
     if not found:
-        say(f"no runs under {out / name if name else out}; `clfkit train CONFIG` makes one")
+        there = sorted({run.path.parent.name for run in all_runs(out)}) if name else []
+        hint = meant(name, there) if name and there else "`clfkit train CONFIG` makes one"
+        say(f"no runs under {out / name if name else out}; {hint}")
         return
     rows = []
     for run in found:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from clfkit.errors import RunError
 from clfkit.wording import cut, printable
 
 THIRDS = ("head_accuracy", "middle_accuracy", "tail_accuracy")
 
 
 def say(text: str = "") -> None:
-    """Print to standard output."""
-    print(_safe(text))
+    """Print to standard output. Raises RunError where that takes nothing, as when its disk is full."""
+    try:
+        print(_safe(text), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is tried again at the end
+        raise RunError(f"standard output takes nothing more: {error.strerror}") from None
 
 
 def complain(text: str) -> None:

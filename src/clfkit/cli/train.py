@@ -16,7 +16,7 @@ import typer
 
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
 from clfkit.cli.terminal import between, calibrated, columns, compared, complain, possible, say, telling
-from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
+from clfkit.errors import BadImage, ClfkitError, DataError, Interrupted, UsageError, WorkerLost
 from clfkit.interruption import Interruption, Stopped
 
 if TYPE_CHECKING:
@@ -113,9 +113,7 @@ def _find_lr(
 ) -> None:
     """Raises UsageError for options that only a run has: `unfit`."""
     if config is None or unfit:
-        raise UsageError(
-            f"--find-lr tests a fresh model and keeps no run, so it does not go with {' and '.join(unfit)}"
-        )
+        raise UsageError(f"--find-lr tests a fresh model and keeps no run: no place for {' and '.join(unfit)}")
     from clfkit.cli.find_lr import find_rate_of
 
     find_rate_of(config, folder or Path(), quiet=quiet, as_json=as_json)  # as with comparisons: it is no run's figure
@@ -144,11 +142,13 @@ def _trained(
             experiment.resume_run(run, watch, wanted, force=force, clock=clock, world=world)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {_how_to_continue(run, plugin)}", stop.exit_code - 128) from None
+    except BadImage as bad:
+        raise DataError(f"{bad}; `clfkit check-data` lists them all, data.on_bad_sample: skip omits them") from None
     except WorkerLost as loss:
         raise WorkerLost(f"{loss}; {_how_to_continue(run, plugin)}") from loss
     except KeyboardInterrupt as stop:
         number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
-        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        by = f" by {signal.Signals(number).name}" * (number != signal.SIGINT)
         raise Interrupted(f"stopped at once{by}; {_how_to_continue(run, plugin)}", number) from None
     return run
 

@@ -11,6 +11,7 @@ import typer
 
 from clfkit.cli.arguments import AsJson, Plugins, Quiet, RunsRoot
 from clfkit.cli.terminal import say
+from clfkit.wording import counted
 
 if TYPE_CHECKING:
     from clfkit.run import RunDirectory
@@ -52,14 +53,17 @@ def verify(
 
 
 def _show(run: RunDirectory, verdict: Verdict) -> None:
-    weights = ", ".join(f"{name} (step {step:,})" for name, step in verdict.same.items()) or "no checkpoint"
+    same = ", ".join(f"{name} (step {step:,})" for name, step in verdict.same.items())
+    weights = f", and so are the weights of {same}" if same else "; no checkpoint was on the way"
     if verdict.difference is None:
         say(f"{run.path}: reproducible, steps {verdict.start + 1:,} to {verdict.end:,}")
-        steps = "every step" if not verdict.lost else f"every step but {verdict.lost:,}, of which none was kept,"
-        say(f"the loss of {steps} is the same to the bit, and so are the weights of {weights}")
+        but = f" but {verdict.lost_steps:,}, of which none was kept," if verdict.lost_steps else ""
+        say(f"the loss of every step{but} is the same to the bit{weights}")
     else:
         say(f"{run.path}: not reproducible from step {verdict.difference.step:,} on: {verdict.difference.what}")
-        say(f"the losses of earlier steps are the same to the bit, and the weights of {weights}")
+        say(f"the losses of earlier steps are the same to the bit{weights}")
         say("\n".join(f"possible cause: {cause}" for cause in verdict.causes or ("none is known",)))
+    if verdict.lost_epochs:
+        say(f"not compared: the scores of {counted(verdict.lost_epochs, 'epoch')}, which were not kept")
     for reason in verdict.unread:
         say(f"not compared: {reason}")

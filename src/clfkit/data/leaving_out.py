@@ -23,6 +23,12 @@ class Rule(NamedTuple):
     on_bad_sample: OnBadSample
     max_bad: float | int
 
+    def allowed(self, count: int) -> int:
+        """How many of so many samples may be bad."""
+        if self.on_bad_sample == "error":
+            return 0
+        return int(self.max_bad * count) if isinstance(self.max_bad, float) else self.max_bad
+
 
 def leave_out(
     images: Images, found: LabelledFiles, rule: Rule, kept: IndexFile | None
@@ -64,10 +70,9 @@ def told(left_out: LeftOut, count: int) -> str:
 
 
 def _check_number(bad: Sequence[BadImage], count: int, rule: Rule) -> None:
-    share = isinstance(rule.max_bad, float)
-    allowed = int(rule.max_bad * count) if share else rule.max_bad
-    if len(bad) > allowed:
-        limit = f"data.max_bad: {rule.max_bad:g}" + (f" of them, which is {allowed:,}" if share else "")
+    if len(bad) > (allowed := rule.allowed(count)):
+        share = f" of them, which is {allowed:,}" if isinstance(rule.max_bad, float) else ""
+        limit = f"data.max_bad: {rule.max_bad:g}{share}"
         faults = fault_counts([each.fault for each in bad])
         raise DataError(
             f"{len(bad):,} of {count:,} images cannot be read ({faults}), more than {limit}; `clfkit check-data` lists "

@@ -41,7 +41,12 @@ class Pieces:
         self.count = decisions["accumulate"] = finer.accumulate
         return True
 
-    def go_on(self, count: int, decisions: dict[str, Any]) -> None:
-        """Cut batches into as many pieces as a run has come to, which is resumed: sums of others have other bits."""
+    def reach(self, count: int, decisions: dict[str, Any]) -> bool:
+        """Cut batches into so many pieces, as the run has done that is trained on: sums of others have other bits.
+
+        Whether there are more of them now.
+        """
+        before = self.count
         while self.count < count and self.double(self._setup.batch_size, decisions):
             pass
+        return self.count > before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -112,11 +113,12 @@ class Tracking:
             self.told = len(records)
 
     def _wait(self, patience: float | None) -> None:
-        end = None if patience is None else time.monotonic() + patience
+        end = math.inf if patience is None else time.monotonic() + patience
         for thread in self.threads:
-            if not thread.rests(SECONDS_BEFORE_A_WORD):
+            left = max(0.0, end - time.monotonic())
+            if not thread.rests(min(SECONDS_BEFORE_A_WORD, left)):
                 self.say(f"waiting for {thread.name}")
-            if not thread.rests(None if end is None else max(0.0, end - time.monotonic())):
+            if not thread.rests(None if patience is None else max(0.0, end - time.monotonic())):
                 self.say(f"note: {thread.name} does not answer, and is not waited for: it may lack the end of this run")
             thread.end()
 

@@ -201,7 +201,7 @@ def _class_folders(root: Path, watched: Watched) -> list[_ClassFolder]:
     divided = "train" in folders and bool(folders_in(folders["train"].path, "train", watched.add))
     if not divided or (len(part_folders) == 1 and len(folders) > 1):  # a class may be called "train"
         if not folders:
-            raise DataError(f"data.root: {root} has no class folders")
+            raise DataError(f"data.root: {root} has no class folders; if it is one itself, give the folder above it")
         return [_ClassFolder(folder.path, name, name, None) for name, folder in folders.items()]
     found: list[_ClassFolder] = []
     of_part: dict[Part, str] = {}
