@@ -82,10 +82,12 @@ def _lines(finding: Finding, width: int) -> Iterator[str]:
         more = f", and {len(words) - WORDS_SHOWN:,} more" if len(words) > WORDS_SHOWN else ""
         yield _wrapped(", ".join(map(_name, words[:WORDS_SHOWN])) + more, width, "    ", "    ")
     else:
-        for example in finding.examples[:SHOWN]:
+        count = len(finding.examples)
+        shown = SHOWN if count > SHOWN + 1 else count  # a line that says there is one more could say which
+        for example in finding.examples[:shown]:
             yield from _samples(example, width)
-        if (more_examples := len(finding.examples) - SHOWN) > 0:
-            yield f"    … and {more_examples:,} more, which --json lists"
+        if count > shown:
+            yield f"    … and {count - shown:,} more, which --json lists"
     yield _wrapped(finding.remedy, width, "  → ", "    ")
 
 
