@@ -87,6 +87,7 @@ def test_a_postponed_signal_comes_at_the_end(number: signal.Signals) -> None:
 def test_an_interrupt_waits_until_torch_is_there(tmp_path: Path) -> None:
     (tmp_path / "probe.py").write_text(
         "import builtins, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # shells let what runs behind them ignore it
         "from clfkit.components import engines\n"
         "plain = builtins.__import__\n"
         "def watched(name, *more):\n"
