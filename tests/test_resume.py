@@ -524,6 +524,13 @@ def test_another_model_that_was_forced_goes_on_though_no_checkpoint_of_it_is_the
     assert stopped.checkpoint("best").config.model.plain()["dropout"] == 0.2
 
 
+@pytest.mark.parametrize("pieces", [3, ["4"], {"x": 2}, {"4": None}])
+def test_pieces_that_are_no_numbers_are_refused(stopped: RunDirectory, pieces: Any) -> None:
+    stopped.set_status("interrupted", pieces=pieces, models=5)
+    with pytest.raises(RunError, match=r"status\.json: pieces must be numbers by step"):
+        resume_run(stopped, Quiet())
+
+
 def test_a_signal_while_a_run_that_may_go_on_is_read(
     laboratory: Any, stopped: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

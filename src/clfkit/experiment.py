@@ -123,7 +123,7 @@ def resume_run(
         session.world.largest(0)  # everybody has read the checkpoint before it is replaced
         with remembered(run, clock):
             if config != before:
-                run.set_status("running", models=models_of(run, before)[:-1])
+                run.set_status("running", models=models_of(run, before))
                 run.replace_config(config)
             session.go_on(found)
         session.complete()

@@ -53,8 +53,14 @@ def stage(run: RunDirectory) -> str:
 
 
 def pieces_of(run: RunDirectory) -> dict[int, int]:
-    """From which steps on, counted from 1, memory has made a run cut its batches into how many pieces."""
-    return {int(step): int(count) for step, count in run.status().get("pieces", {}).items()}
+    """From which steps on, counted from 1, memory has made a run cut its batches into how many pieces.
+
+    Raises RunError where somebody has put something else there.
+    """
+    try:
+        return {int(step): int(count) for step, count in run.status().get("pieces", {}).items()}
+    except (AttributeError, TypeError, ValueError):
+        raise RunError(f"{run.path}/status.json: pieces must be numbers by step") from None
 
 
 def models_of(run: RunDirectory, config: ExperimentConfig) -> list[dict[str, Any]]:
@@ -62,7 +68,8 @@ def models_of(run: RunDirectory, config: ExperimentConfig) -> list[dict[str, Any
 
     A checkpoint of the new one comes after it stands in the run's config.
     """
-    return [*run.status().get("models", []), run.config().model.plain(), config.model.plain()]
+    earlier = run.status().get("models")
+    return [*(earlier if isinstance(earlier, list) else ()), run.config().model.plain(), config.model.plain()]
 
 
 def untrained(run: RunDirectory) -> bool:
@@ -99,8 +106,10 @@ def refuse_changes(run: RunDirectory, before: ExperimentConfig, config: Experime
     if config.name != before.name:
         raise UsageError(f"{run.path} is a run of the experiment {before.name!r}, not of {config.name!r}")
     changes = changed_options(before, config)
-    finished = run.status()["status"] == "finished" or run.status().get("trained", False)
-    harmless = {*FREE_OPTIONS, *(_longer(before.train, config.train) if finished else ())}
+    status = run.status()
+    finished = status["status"] == "finished"
+    trained = finished or status.get("trained", False)
+    harmless = {*FREE_OPTIONS, *(_longer(before.train, config.train) if trained else ())}
     serious = [change for change in changes if change.split(": ")[0] not in harmless]
     if config.train.batch_size != before.train.batch_size:
         raise UsageError(

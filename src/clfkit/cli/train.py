@@ -148,7 +148,7 @@ def _trained(
         raise WorkerLost(f"{loss}; {_how_to_continue(run, plugin)}") from loss
     except KeyboardInterrupt as stop:
         number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
-        by = f" by {signal.Signals(number).name}" * (number != signal.SIGINT)
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
         raise Interrupted(f"stopped at once{by}; {_how_to_continue(run, plugin)}", number) from None
     return run
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from clfkit.data.bundle import ImageFormat, PixelArray
 from clfkit.data.jpeg_decoders import jpeg_decoder
-from clfkit.data.opening import MAX_PIXELS, MOST_BYTES, opened_image, too_many_bytes
+from clfkit.data.opening import MAX_PIXELS, opened_image, too_many_bytes
 from clfkit.data.resizing import fitted, swaps_sides, turned
 from clfkit.errors import BadImage
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
+MOST_JPEG_BYTES = 4 * MAX_PIXELS  # more than so many pixels take there
 WHOLE = MAX_PIXELS  # a side that no file has, so that none is reduced to it
 ORIENTATION = 0x0112  # the tag in EXIF data
 
@@ -87,7 +88,7 @@ def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[P
 def _content(path: Path, opened: ImageFile) -> bytes:
     """The whole of an opened file. Raises BadImage for one that is larger than an image may be."""
     assert opened.fp is not None, "it is open"
-    if (size := opened.fp.seek(0, os.SEEK_END)) > MOST_BYTES:
+    if (size := opened.fp.seek(0, os.SEEK_END)) > MOST_JPEG_BYTES:
         raise too_many_bytes(path, size)
     opened.fp.seek(0)
     return opened.fp.read()

@@ -201,6 +201,7 @@ def test_csv_with_parts(tmp_path: Path) -> None:
     [
         ("red/9.png,red,train", r"list\.csv:3: there is no file .*red/9\.png"),
         ("red/0\0.png,red,train", r"list\.csv:3: the path column 'path' holds a NUL, which no text does"),
+        ("re\0d/0.png,red,train", r"list\.csv:3: the path column 'path' holds a NUL, which no text does"),
         ("red/0.png,re\0d,train", r"list\.csv:3: the label column 'label' holds a NUL"),
         ("../0.png,red,train", r"list\.csv:3: .*does not lie below"),
         ("/etc/passwd,red,train", r"list\.csv:3: .*does not lie below"),
