@@ -295,6 +295,15 @@ def test_runs_shows_status_and_accuracy(cli, trained: Path) -> None:
     assert "%" in done.out
 
 
+def test_runs_says_why_a_run_failed_after_the_table(cli, trained: Path, tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        shutil.copytree(trained, tmp_path / "tiny" / name)
+    RunDirectory(tmp_path / "tiny/bad").set_status("failed", reason="the loss is nan\x1b[31m\nat step 3")
+    table, _, reasons = cli("runs", "--out", tmp_path).out.partition("\n\n")
+    assert len(table.splitlines()) == 3
+    assert reasons == f"{tmp_path}/tiny/bad failed: the loss is nan\\x1b[31m\\nat step 3\n"
+
+
 def test_runs_of_an_empty_folder_says_what_to_do(cli, tmp_path: Path) -> None:
     done = cli("runs", "--out", tmp_path)
     assert done.code == 0

@@ -11,7 +11,7 @@ import typer
 from clfkit.cli.arguments import OutputRoot
 from clfkit.cli.terminal import columns, percent, say
 from clfkit.errors import RunError
-from clfkit.wording import meant
+from clfkit.wording import meant, printable
 
 if TYPE_CHECKING:
     from clfkit.run import RunDirectory
@@ -23,7 +23,7 @@ def runs(
     ] = None,
     out: OutputRoot = Path("outputs"),
 ) -> None:
-    """List the runs under outputs/, oldest first: status, best epoch, accuracy, when."""
+    """List the runs under outputs/, oldest first: status, best epoch, accuracy, when; below, why some failed."""
     from clfkit.resuming import stage
     from clfkit.run import all_runs
 
@@ -33,9 +33,11 @@ def runs(
         hint = meant(name, there) if name and there else "`clfkit train CONFIG` makes one"
         say(f"no runs under {out / name if name else out}; {hint}")
         return
-    rows = []
+    rows, reasons = [], []
     for run in found:
         status = run.status()
+        if status["status"] == "failed" and status.get("reason"):
+            reasons.append(f"{printable(str(run.path), None)} failed: {printable(str(status['reason']), None)}")
         try:
             done: object = len(run.history())
         except RunError:
@@ -47,6 +49,8 @@ def runs(
             )
         )  # fmt: skip
     say(columns(rows, ("run", "status", "epochs", "best", "valid", "test", "started")))
+    if reasons:
+        say("\n" + "\n".join(reasons))
 
 
 def _accuracy(run: RunDirectory, status: dict[str, Any], split: str) -> str:
