@@ -13,6 +13,8 @@ from clfkit.data.bundle import ClassMap, DataSpec, ImageFormat
 from clfkit.data.files import read_labelled, read_samples
 from clfkit.data.loading import load_bundle
 from clfkit.errors import ClassMismatch, DataError
+from clfkit.progress import Quiet
+from clfkit.reporting import heard_by
 
 ANIMALS = ClassMap(names=("cat", "dog", "eel"))
 GREY = DataSpec(inputs="image", shape=(1, 4, 6), classes=ANIMALS, mean=(0.0,), std=(1.0,))
@@ -124,6 +126,7 @@ def test_gaps_in_arrays_are_filled_where_all_columns_are_numeric(tmp_path: Path)
         (POINTS, "a.png", "", r"takes rows of features: give \.csv or \.npz"),
         (GREY, "a.csv", "x,y\n1,2\n", "takes images"),
         (GREY, "a.png", "", r"a\.png: an empty file"),
+        (GREY, "a.jfif", "", r"a\.jfif: an empty file"),
     ],
 )
 def test_unfit_files(spec: DataSpec, name: str, content: str, message: str, tmp_path: Path) -> None:
@@ -143,6 +146,33 @@ def test_missing_and_mixed_paths(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((1, 4, 6), np.uint8))
     with pytest.raises(DataError, match="not both"):
         read_samples([tmp_path / "a.npz", paint(tmp_path / "a.png")], GREY)
+
+
+class Notes(Quiet):
+    """What was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_pictures_that_are_not_read_are_told(tmp_path: Path) -> None:
+    paint(tmp_path / "cat" / "a.png")
+    photo = write(tmp_path / "cat" / "b.HEIC", "")
+    left_out = "pictures in formats that are not read are left out (1 .heic); convert them to JPEG or PNG"
+    with heard_by(notes := Notes()):
+        read_samples([tmp_path], GREY)
+        read_labelled(tmp_path, GREY)
+    assert notes.said == [f"note: {left_out}"] * 2
+    with pytest.raises(DataError, match=r"b\.HEIC: pictures in this format are not read; convert it"):
+        read_samples([photo], GREY)
+    (tmp_path / "cat" / "a.png").unlink()
+    with pytest.raises(DataError, match=r"no images in this folder; .* \(1 \.heic\)"):
+        read_samples([tmp_path], GREY)
+    with pytest.raises(DataError, match=r"no class folders with images; .* \(1 \.heic\)"):
+        read_labelled(tmp_path, GREY)
 
 
 def test_labelled_class_folders(tmp_path: Path) -> None:

@@ -100,7 +100,8 @@ LAYOUTS = {
     "a-disk-of-its-own": Layout([*TWO, "lost+found/"], {"cat": 4, "dog": 4}),
     "an-empty-class": Layout([*TWO, "eel/"], {"cat": 4, "dog": 4}, ["no images in 'eel', which is no class then"]),
     "a-class-of-other-files": Layout(
-        [*TWO, "eel/1.heic", "fox/1.webp.txt"], {"cat": 4, "dog": 4}, ["no images in 'eel', 'fox', which are no class"]
+        [*TWO, "eel/1.heic", "fox/1.webp.txt"], {"cat": 4, "dog": 4},
+        ["not read are left out \\(1 .heic\\)", "no images in 'eel', 'fox', which are no class"]
     ),
     "a-class-of-one-image": Layout([*TWO, "eel/1.png"], {"cat": 4, "dog": 4, "eel": 1}),
     "numbers": Layout(

@@ -18,11 +18,12 @@ from clfkit.data.labelling import Coded, label_samples
 from clfkit.data.matching import features_of, known_columns
 from clfkit.data.names import Names
 from clfkit.data.npz_files import class_names, numbers, read_inputs, read_pair
-from clfkit.data.scanning import ImageScan, entries, is_folder, is_image
+from clfkit.data.scanning import UNREAD, ImageScan, entries, is_folder, is_image, left_out
 from clfkit.data.sifting import decode_sound
 from clfkit.data.statistics import check_range
 from clfkit.data.table import Features, encode
 from clfkit.errors import BadImage, DataError
+from clfkit.reporting import say
 
 MEGABYTES = 2048  # images beyond this are decoded when they are needed
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -115,12 +116,14 @@ def _images_at(paths: Sequence[Path]) -> Names:
     for path in paths:
         if path.is_dir():
             if not scan.add(path, path.as_posix()):
-                raise DataError(f"{path}: no images in this folder")
+                raise DataError(f"{path}: no images in this folder{_hint(scan)}")
+        elif path.suffix.lower() in UNREAD:
+            raise DataError(f"{path}: pictures in this format are not read; convert it to JPEG or PNG")
         elif not is_image(path.name):
             raise DataError(f"{path}: the model takes images: give image files, folders of them, or an .npz file")
         else:
             scan.add_file(path.as_posix())
-    return scan.names()
+    return _told(scan)
 
 
 def _class_folders(root: Path) -> tuple[Names, Coded]:
@@ -129,8 +132,20 @@ def _class_folders(root: Path) -> tuple[Names, Coded]:
     folders = {entry.name: entry.path for entry in entries(root) if is_folder(entry)}
     counts = [scan.add(path, name) for name, path in folders.items()]
     if not any(counts):
-        raise DataError(f"{root}: no class folders with images")
-    return scan.names(), Coded(np.repeat(np.arange(len(folders)), counts), tuple(folders))
+        raise DataError(f"{root}: no class folders with images{_hint(scan)}")
+    return _told(scan), Coded(np.repeat(np.arange(len(folders)), counts), tuple(folders))
+
+
+def _told(scan: ImageScan) -> Names:
+    """What was found; says which pictures are left out."""
+    if scan.unread:
+        say(f"note: {left_out(scan.unread)}")
+    return scan.names()
+
+
+def _hint(scan: ImageScan) -> str:
+    """Why nothing was found, perhaps."""
+    return f"; {left_out(scan.unread)}" if scan.unread else ""
 
 
 def _rows(path: Path, spec: DataSpec) -> npt.NDArray[np.generic]:

@@ -20,7 +20,7 @@ from clfkit.data.names import NameCollector, Names
 from clfkit.errors import RunError
 from clfkit.storage import write_atomically
 
-VERSION = 2  # of the arrays in the files and of what is taken for an image
+VERSION = 3  # of the arrays in the files and of what is taken for an image
 SETTLED_NS = 2_000_000_000  # the coarsest clock of a file system: a change within it may leave no trace in the times
 
 Arrays = dict[str, npt.NDArray[Any]]

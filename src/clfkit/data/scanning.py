@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from clfkit.data.names import ODD, NameCollector, Names
@@ -13,12 +14,20 @@ Watch = Callable[[str], object]
 """Takes the name of a folder or link on whose state it depends what was found."""
 
 FORMATS = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP", ".tif": "TIFF",
-    ".tiff": "TIFF", ".pgm": "PPM", ".ppm": "PPM",
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".bmp": "BMP", ".gif": "GIF",
+    ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".pgm": "PPM", ".ppm": "PPM",
 }  # fmt: skip
 """Suffixes of image files, and Pillow's names of the formats that are read, whatever suffix a file has."""
 
 SUFFIXES = frozenset(FORMATS)
+
+UNREAD = frozenset(
+    {
+        ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".tga", ".exr", ".dng", ".cr2", ".cr3",
+        ".nef", ".arw", ".orf", ".raf", ".rw2",
+    }
+)  # fmt: skip
+"""Suffixes of pictures that are not read: who has some among the others should hear that they are left out."""
 
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"})
 """What archives, network disks and file systems put beside the user's own files."""
@@ -26,7 +35,17 @@ SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume
 
 def is_image(name: str) -> bool:
     """Whether the name ends as that of an image format that is read here."""
-    return name[name.rfind(".") :].lower() in SUFFIXES
+    return _suffix(name) in SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :].lower()
+
+
+def left_out(unread: Mapping[str, int]) -> str:
+    """What is said of pictures in formats that are not read; `unread`: how many have which suffix."""
+    found = ", ".join(f"{count:,} {suffix}" for suffix, count in Counter(unread).most_common())
+    return f"pictures in formats that are not read are left out ({found}); convert them to JPEG or PNG"
 
 
 def entries(directory: str | Path) -> list[os.DirEntry[str]]:
@@ -72,6 +91,7 @@ class ImageScan:
     """
 
     def __init__(self, watch: Watch = lambda name: None) -> None:
+        self.unread: Counter[str] = Counter()  # pictures that are not read, by their suffix
         self._watch = watch
         self._found = NameCollector()
 
@@ -110,8 +130,11 @@ class ImageScan:
                 continue
             if leads_nowhere(entry):
                 self._watch(prefix + entry.name)
-            if is_image(entry.name):
+            suffix = _suffix(entry.name)
+            if suffix in SUFFIXES:
                 found.append((prefix + entry.name).encode())
+            elif suffix in UNREAD:
+                self.unread[suffix] += 1
         for folder in sorted(folders, key=lambda entry: entry.name):
             self._below(folder.path, prefix + folder.name, above | {real}, seen, found)
 

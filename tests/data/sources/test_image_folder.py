@@ -178,6 +178,23 @@ def test_folders_that_hardly_are_classes_are_noted(
     assert warm == first
 
 
+def test_pictures_that_are_not_read_are_counted(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clfkit.data.index.SETTLED_NS", -(10**10))
+    paint_classes(pictures)
+    for name in ("red/a.HEIC", "red/b.heic", "blue/deep/c.avif", "blue/notes.txt", "green/.d.heic"):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).touch()
+    first, warm = (notes_on(pictures, tmp_path / "cache") for _ in range(2))
+    found = "pictures in formats that are not read are left out (2 .heic, 1 .avif); convert them to JPEG or PNG"
+    assert first == warm == [f"note: data.root: {found}"]
+    for file in pictures.rglob("*.png"):
+        file.unlink()
+    with pytest.raises(DataError, match=re.escape(f"has no images in its 3 class folders; {found}")):
+        load(pictures)
+
+
 @pytest.mark.parametrize("folders", [("a", "b/2024"), ("train/a", "train/b", "val/a/2024"), ("train", "car")])
 def test_folders_that_may_be_classes_are_not_noted(folders: tuple[str, ...], pictures: Path, tmp_path: Path) -> None:
     for folder in folders:

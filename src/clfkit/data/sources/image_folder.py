@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from posixpath import normpath
 from typing import NamedTuple
@@ -17,12 +17,11 @@ from clfkit.components import datasets
 from clfkit.data.bundle import Dataset, Decoder, IndexArray, Part, listed
 from clfkit.data.csv_files import CsvTable, read_csv
 from clfkit.data.images import ImageFiles
-from clfkit.data.index import Arrays, IndexFile, Watched, flat, names_in
+from clfkit.data.index import IndexFile, Watched
 from clfkit.data.labelling import (
     PART_NAMES,
     Coded,
     LabelledFiles,
-    PartCodes,
     label_samples,
     must_differ,
     part_codes,
@@ -31,7 +30,8 @@ from clfkit.data.labelling import (
 from clfkit.data.leaving_out import OnBadSample, Rule
 from clfkit.data.names import NameCollector, Names
 from clfkit.data.roots import missing
-from clfkit.data.scanning import ImageScan, folders_in
+from clfkit.data.scanning import ImageScan, folders_in, left_out
+from clfkit.data.sources._found_images import Found
 from clfkit.data.sources._image_inputs import (
     Cache,
     CacheLimit,
@@ -116,7 +116,7 @@ def labelled_files(root: str, csv: str | None, cache: str, *, missing_too: bool 
     file = IndexFile.of(cache, folder, "image_folder", csv or "", *(["missing too"] if csv and missing_too else []))
     kept = file.read() if file else None
     if kept is not None:
-        found = _Found.of(kept)
+        found = Found.of(kept)
     else:
         watched = Watched(folder)
         found = _from_csv(folder, csv, watched, missing_too) if csv is not None else _from_folders(folder, watched)
@@ -127,27 +127,10 @@ def labelled_files(root: str, csv: str | None, cache: str, *, missing_too: bool 
     return LabelledFiles(found.names, *label_samples(found.classes, found.parts, f"data.root: {root}"))
 
 
-class _Found(NamedTuple):
-    """Image files relative to the root, their classes and, where parts are given, their parts."""
-
-    names: Names
-    classes: Coded
-    parts: PartCodes | None
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> _Found:
-        classes = Coded(arrays["codes"], names_in(arrays, "classes").tolist())
-        return cls(names_in(arrays, "names"), classes, arrays.get("parts"))
-
-    def arrays(self) -> Arrays:
-        """What `of` takes."""
-        classes = {"codes": self.classes.codes, **flat("classes", Names.of(self.classes.names))}
-        parts = {} if self.parts is None else {"parts": self.parts}
-        return {**flat("names", self.names), **classes, **parts}
-
-
-def _wonder(root: str, found: _Found) -> None:
-    """Say so where class folders are empty or look like something else: parts, or folders of classes."""
+def _wonder(root: str, found: Found) -> None:
+    """Say what is left out, and where class folders are empty or look like something else: parts, folders."""
+    if found.unread:
+        say(f"note: data.root: {left_out(found.unread)}")
     used = np.bincount(found.classes.codes, minlength=len(found.classes.names))
     if empty := sorted(name for name, count in zip(found.classes.names, used.tolist(), strict=True) if not count):
         verb = "is" if len(empty) == 1 else "are"
@@ -178,7 +161,7 @@ class _ClassFolder(NamedTuple):
     part: Part | None
 
 
-def _from_folders(root: Path, watched: Watched) -> _Found:
+def _from_folders(root: Path, watched: Watched) -> Found:
     """Images of one folder of class folders, or of up to three of those called train, valid and test."""
     chosen = _class_folders(root, watched)
     scan = ImageScan(watched.add)
@@ -187,11 +170,11 @@ def _from_folders(root: Path, watched: Watched) -> _Found:
         for folder in chosen:
             counts.append(scan.add(folder.path, folder.name))
             progress.advance()
-    _check_counts(root, chosen, counts)
+    _check_counts(root, chosen, counts, scan.unread)
     of_folder = Coded.of(folder.class_name for folder in chosen)
     classes = Coded(np.repeat(of_folder.codes, counts), of_folder.names)
     parts = [folder.part for folder in chosen if folder.part]
-    return _Found(scan.names(), classes, np.repeat(part_codes(parts), counts) if parts else None)
+    return Found(scan.names(), classes, np.repeat(part_codes(parts), counts) if parts else None, scan.unread)
 
 
 def _class_folders(root: Path, watched: Watched) -> list[_ClassFolder]:
@@ -217,16 +200,17 @@ def _class_folders(root: Path, watched: Watched) -> list[_ClassFolder]:
     return found
 
 
-def _check_counts(root: Path, folders: list[_ClassFolder], counts: list[int]) -> None:
+def _check_counts(root: Path, folders: list[_ClassFolder], counts: list[int], unread: Mapping[str, int]) -> None:
     """Raises DataError for a part, or a root without parts, none of whose class folders holds an image."""
     for part in dict.fromkeys(folder.part for folder in folders):
         of_part = [(folder, count) for folder, count in zip(folders, counts, strict=True) if folder.part == part]
         if not any(count for _, count in of_part):
             where = Path(of_part[0][0].path).parent
-            raise DataError(f"data.root: {where} has no images in its {len(of_part)} class folders")
+            hint = f"; {left_out(unread)}" if unread else ""
+            raise DataError(f"data.root: {where} has no images in its {len(of_part)} class folders{hint}")
 
 
-def _from_csv(root: Path, file: str, watched: Watched, missing_too: bool) -> _Found:
+def _from_csv(root: Path, file: str, watched: Watched, missing_too: bool) -> Found:
     """The images that a CSV file lists. Raises DataError naming the line of a file that is missing or a repetition."""
     watched.add(file)
     table = read_csv(root / file)
@@ -249,9 +233,9 @@ def _from_csv(root: Path, file: str, watched: Watched, missing_too: bool) -> _Fo
         watched.add(folder)
     _refuse_repeated(root, names.names(), np.array(hashes, np.int64), folders, table)
     if "split" not in table.header:
-        return _Found(names.names(), classes, None)
+        return Found(names.names(), classes, None, {})
     parts = part_codes(part_named(cell, table.where(row)) for row, cell in enumerate(table.cells("split", "split")))
-    return _Found(names.names(), classes, parts)
+    return Found(names.names(), classes, parts, {})
 
 
 def _below(root: Path, cell: str, table: CsvTable, row: int) -> str:
