@@ -133,7 +133,7 @@ def test_listener_hears_of_every_step_and_epoch(laboratory: Any) -> None:
     laboratory.run(laboratory.config("blobs", {"train.epochs": 2}), diary)
     told = diary.entries
     assert told[0] == "tiny: 140 train, 20 valid, 40 test samples of 3 classes"
-    assert told[1] == "mlp with 51 parameters"
+    assert told[1] == "mlp with 51 trainable parameters"
     assert told[2] == "engine torch, device cpu, precision fp32, threads 1, samples resident"
     assert told[3:] == [("start", 0, 10, 2), 1, 2, 3, 4, 5, ("epoch", 1), 6, 7, 8, 9, 10, ("epoch", 2), "stop"]
 

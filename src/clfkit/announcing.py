@@ -28,7 +28,7 @@ def announcement(
     decisions = {"engine": config.engine.name, **engine.decisions}
     yield f"{config.name}: {sizes} samples of {len(bundle.spec.classes):,} classes"
     yield from about_classes(config, bundle, counts)
-    yield f"{config.model.name} with {engine.parameters:,} parameters"
+    yield f"{config.model.name} with {engine.parameters:,} trainable parameters"
     yield ", ".join(f"{key} {value}" for key, value in decisions.items())
     kept = config.train.snapshots
     if kept is not None:

@@ -17,7 +17,7 @@ from pydantic import (
 from clfkit import components
 from clfkit.components import LossOptions, NoOptions, OptimizerOptions, ScheduleOptions
 from clfkit.listing import OneOrMore
-from clfkit.options import Options, fault, one_of
+from clfkit.options import Note, Options, fault, one_of
 from clfkit.registry import Component
 from clfkit.wording import meant, shown
 
@@ -81,6 +81,14 @@ class Snapshots(Options):
     )
 
 
+def _balanced_twice(train: TrainOptions, epochs: int) -> str | None:
+    loss = train.loss.options
+    doubled = [name for name in ("class_weights", "logit_adjustment") if getattr(loss, name)]
+    if train.sampling == "natural" or not doubled:
+        return None
+    return f"rare classes are favoured twice, by train.loss.{doubled[0]} too; one of them is usually enough"
+
+
 class TrainOptions(Options):
     """How the model is trained."""
 
@@ -95,7 +103,7 @@ class TrainOptions(Options):
             "that this machine trains about as fast with as with any",
         )
     )
-    sampling: Literal["natural", "balanced", "square_root"] = Field(
+    sampling: Annotated[Literal["natural", "balanced", "square_root"], Note(_balanced_twice)] = Field(
         "natural",
         description="how often the samples of an epoch come: each once, every class as often, or each class in "
         "proportion to the square root of its size",

@@ -80,6 +80,29 @@ def test_json_is_one_object(cli, config: Path) -> None:
     assert report["facts"]["modes"] == {"L": 16}
 
 
+def test_pictures_that_are_not_read_are_found(cli, config: Path) -> None:
+    pets = config.parent / "pets"
+    (pets / "cat" / "a.heic").touch()
+    done = cli("check-data", config)
+    text = " ".join(done.out.split())
+    assert done.code == 0
+    assert "note: 1 picture in formats that are not read (1 .heic) cat/a.heic → convert them to JPEG" in text
+    (pets / "eel").mkdir()
+    (pets / "eel" / "b.HEIC").touch()
+    done = cli("check-data", config, "--json")
+    (found,) = (each for each in json.loads(done.out)["findings"] if each["kind"] == "unread")
+    assert (done.code, found["hurts"], found["count"]) == (1, True, 2)
+    assert found["summary"].endswith("(2 .heic); folders that hold nothing else, and make no class: 'eel'")
+    assert found["examples"][1]["samples"] == [{"id": "eel/b.HEIC", "class": "eel", "split": None}]
+
+
+def test_weights_of_classes_that_are_none_are_found(cli, config: Path) -> None:
+    done = cli("check-data", config, "--set", "train.loss={name: cross_entropy, class_weights: {cat: 2, eel: 3}}")
+    assert done.code == 1
+    assert "problem: train.loss.class_weights names what is no class: 'eel'" in done.out
+    assert cli("check-data", config, "--set", "train.loss={name: cross_entropy, class_weights: {cat: 2}}").code == 0
+
+
 def test_names_are_escaped(cli, config: Path) -> None:
     pets = config.parent / "pets"
     (pets / "cat\x1b[2J").mkdir()

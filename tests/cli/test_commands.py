@@ -226,6 +226,8 @@ def test_eval_on_other_data_matches_classes_by_name(cli, trained: Path, tmp_path
         (("eval", "--checkpoint", "{run}", "--set", "model=logistic"), 2, "cannot be changed"),
         (("eval", "--checkpoint", "{run}", "--split", "tset"), 2, "tset"),
         (("predict", "nowhere.csv", "--checkpoint", "{run}"), 2, "no such file"),
+        (("predict", "x.csv"), 2, "which run? clfkit predict --checkpoint RUN"),
+        (("plot", "augmentations", "latest"), 2, "draws an experiment, not a run"),
         (("plot", "curvs", "--checkpoint", "{run}"), 2, "did you mean 'curves'"),
         (("plot", "samples", "--checkpoint", "{run}"), 1, "needs image data"),
         (("plot", "boundary", "--checkpoint", "{run}", "--set", "resolution=1"), 2, "at least 10"),

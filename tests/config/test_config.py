@@ -402,6 +402,16 @@ def test_what_may_be_meant_so_gets_a_note(options: dict[str, Any], weights: str 
     assert list(config.notes(3)) == expected
 
 
+@pytest.mark.parametrize("doubled", ["class_weights", "logit_adjustment"])
+def test_favouring_rare_classes_twice_gets_a_note(doubled: str) -> None:
+    value = {"class_weights": "balanced", "logit_adjustment": 1.0}[doubled]
+    loss = {"name": "cross_entropy", doubled: value}
+    (note,) = typed({"train": {"sampling": "square_root", "loss": loss}}).notes(3)
+    assert note == (("train", "sampling"), f"rare classes are favoured twice, by train.loss.{doubled} too; one of them is usually enough")
+    assert not list(typed({"train": {"loss": loss}}).notes(3))
+    assert not list(typed({"train": {"sampling": "square_root"}}).notes(3))
+
+
 def test_options_that_tell_torch_how_to_read_samples_are_not_for_numpy() -> None:
     for key, value in (("channels_last", True), ("resident", True), ("workers", 2)):
         with pytest.raises(ConfigError, match=rf"train\.{key}: has no effect with engine 'scratch'"):

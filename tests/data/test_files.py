@@ -10,12 +10,14 @@ from PIL import Image
 
 from clfkit.components import datasets
 from clfkit.data.bundle import ClassMap, DataSpec, ImageFormat
-from clfkit.data.files import read_labelled, read_samples
+from clfkit.data.files import read_labelled, read_samples, read_sound
 from clfkit.data.loading import load_bundle
+from clfkit.data.opening import READ as FORMATS
 from clfkit.errors import ClassMismatch, DataError
 from clfkit.progress import Quiet
 from clfkit.reporting import heard_by
 
+READ = ", ".join(FORMATS)
 ANIMALS = ClassMap(names=("cat", "dog", "eel"))
 GREY = DataSpec(inputs="image", shape=(1, 4, 6), classes=ANIMALS, mean=(0.0,), std=(1.0,))
 POINTS = DataSpec(
@@ -160,14 +162,14 @@ class Notes(Quiet):
 
 def test_pictures_that_are_not_read_are_told(tmp_path: Path) -> None:
     paint(tmp_path / "cat" / "a.png")
-    photo = write(tmp_path / "cat" / "b.HEIC", "")
+    photo = write(tmp_path / "cat" / "b.HEIC", "\0\0\0\x18ftypheic")
     left_out = "pictures in formats that are not read are left out (1 .heic); convert them to JPEG or PNG"
     with heard_by(notes := Notes()):
         read_samples([tmp_path], GREY)
         read_labelled(tmp_path, GREY)
     assert notes.said == [f"note: {left_out}"] * 2
-    with pytest.raises(DataError, match=r"b\.HEIC: pictures in this format are not read; convert it"):
-        read_samples([photo], GREY)
+    bad = read_sound([photo, tmp_path / "cat" / "a.png"], GREY)[2]
+    assert [str(found) for found in bad.values()] == [f"{photo}: HEIC, not an image in a format that is read ({READ})"]
     (tmp_path / "cat" / "a.png").unlink()
     with pytest.raises(DataError, match=r"no images in this folder; .* \(1 \.heic\)"):
         read_samples([tmp_path], GREY)
@@ -209,7 +211,7 @@ def test_unknown_classes_are_refused(tmp_path: Path) -> None:
 
 
 def test_unlabelled_sources_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no class folders with images"):
+    with pytest.raises(DataError, match="no class folders with images; if it is one itself, give the folder above it"):
         read_labelled(tmp_path, GREY)
     with pytest.raises(DataError, match=r"give a \.csv or \.npz file, not a folder"):
         read_labelled(tmp_path, POINTS)

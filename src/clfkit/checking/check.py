@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,12 @@ from clfkit.checking.rows import row_facts, row_findings
 from clfkit.checking.samples import Samples
 from clfkit.checking.sizes import size_facts, size_findings
 from clfkit.config import ExperimentConfig
-from clfkit.data.bundle import PARTS, Dataset, IndexArray, Part
+from clfkit.data.bundle import PARTS, Dataset, IndexArray, Part, listed
 from clfkit.data.images import ImageFiles
 from clfkit.data.leaving_out import Rule
 from clfkit.data.loading import read_undecoded
 from clfkit.data.roots import expanded
+from clfkit.data.scanning import suffixes_of
 from clfkit.data.shard_images import ShardImages
 from clfkit.data.splitting import split_indices
 from clfkit.errors import DataError
@@ -51,11 +52,13 @@ def check_data(config: ExperimentConfig, *, near: bool = False) -> Report:
     if near and not similar:
         facts.append(Fact("near", "no two different pictures look alike", {"count": 0}))
     findings = [
+        *_unread(dataset),
         *_bad(rule, dataset, looked),
         *undivided,
         *copies(samples, groups, "image"),
         *similar,
         *class_findings(samples),
+        *_unknown_weights(config, dataset),
         *size_findings(samples, looked.pictures, dataset.image),
     ]
     return Report(config.name, what, facts, _worst_first(findings))
@@ -68,7 +71,9 @@ def _check_vectors(config: ExperimentConfig, dataset: Dataset) -> Report:
     if dataset.density is not None:
         drawn = f"drawn from the density that {config.data.name} describes: there are no files to check"
         return Report(config.name, what, [*facts, Fact("source", drawn, {"synthetic": True})])
-    findings = [*undivided, *row_findings(dataset, samples), *class_findings(samples)]
+    findings = [
+        *undivided, *row_findings(dataset, samples), *class_findings(samples), *_unknown_weights(config, dataset),
+    ]  # fmt: skip
     return Report(config.name, what, [*facts, *row_facts(dataset)], _worst_first(findings))
 
 
@@ -100,6 +105,30 @@ def _divided(config: ExperimentConfig, dataset: Dataset, rows: IndexArray) -> tu
         parts[at] = PARTS.index(part)
     ids = np.arange(len(dataset.labels)) if dataset.ids is None else dataset.ids
     return Samples(ids[rows], dataset.classes, labels, parts), undivided
+
+
+def _unknown_weights(config: ExperimentConfig, dataset: Dataset) -> Iterator[Finding]:
+    """Weights of classes that the data lack, which end training before it begins."""
+    wanted = config.train.loss.options.class_weights
+    if isinstance(wanted, Mapping):
+        unknown = sorted(set(wanted) - set(dataset.classes.names))
+        if unknown:
+            what = f"train.loss.class_weights names what is no class: {listed(unknown)}"
+            yield Finding("class_weights", True, len(unknown), what, "training refuses that; name classes of the data")
+
+
+def _unread(dataset: Dataset) -> Iterator[Finding]:
+    """Pictures in formats that are not read; a problem where they are all that a class folder has."""
+    if not len(dataset.unread):
+        return
+    above = 1 if "train" in dataset.given else 0  # a folder of parts
+    classes = [name.split("/")[above] for name in dataset.unread]
+    lost = sorted(set(classes) - set(dataset.classes.names))
+    what = f"{counted(len(classes), 'picture')} in formats that are not read ({suffixes_of(dataset.unread)})"
+    if lost:
+        what += f"; folders that hold nothing else, and make no class: {listed(lost)}"
+    examples = [Example("", (Place(name, of, None),)) for name, of in zip(dataset.unread, classes, strict=True)]
+    yield Finding("unread", bool(lost), len(classes), what, "convert them to JPEG or PNG to train on them", examples)
 
 
 def _bad(rule: Rule, dataset: Dataset, looked: Looked) -> Iterator[Finding]:

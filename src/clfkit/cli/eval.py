@@ -12,7 +12,7 @@ import typer
 
 from clfkit.cli.arguments import CHECKPOINT, AsJson, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
 from clfkit.cli.terminal import between, calibrated, columns, compared, complain, percent, possible, say, telling
-from clfkit.errors import RunError, UsageError
+from clfkit.errors import BadImage, DataError, RunError, UsageError
 from clfkit.storage import without_nan
 
 if TYPE_CHECKING:
@@ -148,7 +148,15 @@ def _other_data(
         return _evaluate(classifier, part, split, clock, tta)
     if not data.exists():
         raise UsageError(f"--data {data}: no such file or folder")
-    samples = read_labelled(data, classifier.spec)
+    for text in overrides:
+        if text.startswith("data."):
+            raise UsageError(
+                f"--set {text}: what --data {data} holds is read as it is; give an experiment's YAML there"
+            )
+    try:
+        samples = read_labelled(data, classifier.spec)
+    except BadImage as bad:
+        raise DataError(f"{bad}; mend or remove it, since a score is of all samples or of none") from None
     return _evaluate(classifier.with_overrides(overrides), samples, "all", clock, tta)
 
 

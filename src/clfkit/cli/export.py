@@ -22,7 +22,12 @@ def export(
     ] = "torch",
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to write, .pt2 or .onnx; by default the folder `export` of the run."),
+        typer.Option(
+            "--output",
+            "--out",
+            metavar="FILE",
+            help="Where to write, .pt2 or .onnx; by default the folder `export` of the run.",
+        ),
     ] = None,
     root: RunsRoot = Path("outputs"),
     as_json: AsJson = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from clfkit.cli.advice import images_of_experiment
 from clfkit.cli.terminal import say
 from clfkit.errors import Interrupted, TrainingError
 from clfkit.storage import changing
@@ -34,7 +35,7 @@ def find_rate_of(config: ExperimentConfig, folder: Path, *, quiet: bool, as_json
     watch = listener(quiet)
 
     try:
-        with heard_by(watch):
+        with heard_by(watch), images_of_experiment():
             test = find_rate(config, lambda step: watch.on_work("learning-rate range test", step, STEPS))
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; a range test keeps nothing", signal.SIGINT) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from clfkit.cli.advice import images_of_experiment
 from clfkit.cli.arguments import AsJson, ConfigFile, Overrides, Plugins
 from clfkit.cli.terminal import columns, say
 from clfkit.storage import without_nan
@@ -31,7 +32,7 @@ def plan(config: ConfigFile, overrides: Overrides = [], as_json: AsJson = False,
     from clfkit.timing import process_start
 
     chosen = load_config(config, overrides)
-    with heard_by(listener(as_json)):
+    with heard_by(listener(as_json)), images_of_experiment():
         made = make_plan(chosen, process_start())
     if as_json:
         result = dataclasses.asdict(made) | {"footprint": {**made.footprint._asdict(), "total": made.footprint.total}}
@@ -45,11 +46,12 @@ def _show(config: ExperimentConfig, plan: Plan) -> None:
     decided = ", ".join(f"{key} {value}" for key, value in plan.decisions.items())
     counts = ", ".join(f"{count:,} {part}" for part, count in plan.samples.items())
     fixed = memory.numbers - plan.learnable
-    numbers = f"{plan.learnable:,}" + (f" that learn, {fixed:,} that do not" if fixed else "")
+    numbers = f"{plan.learnable:,}" + (f" trainable, {fixed:,} frozen" if fixed else "")
     parts = {name: getattr(memory, name) for name in ("weights", "gradients", "optimizer", "activations", "samples")}
     shares = ", ".join(f"{part} {share:.0%}" for part, share in plan.phases.items() if share >= 0.005)
     cached = f", {in_bytes(plan.cache)} of decoded images" if plan.cache else ""
     ends = datetime.now() + timedelta(seconds=plan.total)
+    on_top = "; figures and report come on top" if config.plots != () or config.report else ""
     rows = [
         ("samples", f"{counts}; {plan.classes:,} classes"),
         ("parameters", f"{numbers} ({config.model.name})"),
@@ -60,7 +62,7 @@ def _show(config: ExperimentConfig, plan: Plan) -> None:
         ),
         ("a step", f"{_seconds(plan.step)} for {plan.batch_size:,} samples: {shares}"),
         ("an epoch", f"{_seconds(plan.epoch)}: {plan.steps:,} steps, validation {_seconds(plan.validation)}"),
-        ("the run", f"{_seconds(plan.total)}: {plan.epochs:,} epochs, {plan.all_steps:,} steps"),
+        ("the run", f"{_seconds(plan.total)}: {plan.epochs:,} epochs, {plan.all_steps:,} steps{on_top}"),
         ("started now", f"it would end on {ends:%A, %d %B at %H:%M}"),
         ("disk", f"{in_bytes(plan.disk)} of checkpoints at most{cached}"),
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clfkit.cli.advice import images_of_experiment
 from clfkit.cli.arguments import CheckpointSource, Plugins, RunsRoot
 from clfkit.cli.terminal import complain, say
 from clfkit.errors import UnknownName, UsageError
@@ -178,12 +179,17 @@ def _draw_preview(name: str, sources: Sequence[str], out: Path | None, options: 
     from clfkit.config import load_config
     from clfkit.plots import FORMATS
     from clfkit.plots.previews import preview
+    from clfkit.progress import listener
+    from clfkit.reporting import heard_by
 
     if len(sources) != 1:
         raise UsageError(f"preview {name!r} draws one experiment: clfkit plot {name} CONFIG, a YAML file")
+    if Path(sources[0]).suffix not in (".yaml", ".yml") and not Path(sources[0]).is_file():
+        raise UsageError(f"preview {name!r} draws an experiment, not a run: clfkit plot {name} CONFIG, a YAML file")
     own = [text for text in options if text.partition("=")[0] in previews.entry(name).own]
     component = _component(previews, name, _options(own))
-    figure = preview(component, load_config(sources[0], [text for text in options if text not in own]))
+    with heard_by(listener(quiet=False)), images_of_experiment():
+        figure = preview(component, load_config(sources[0], [text for text in options if text not in own]))
     _write(figure, [out] if out else [Path(f"{name}.{suffix}") for suffix in FORMATS])
 
 

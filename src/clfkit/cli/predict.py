@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from clfkit.cli.arguments import CheckpointSource, Overrides, Plugins, RunsRoot, TestTimeViews
+from clfkit.cli.arguments import CHECKPOINT, Overrides, Plugins, RunsRoot, TestTimeViews
 from clfkit.cli.terminal import complain, say
 from clfkit.errors import BadImage, DataError, UsageError
 
@@ -21,7 +21,7 @@ def predict(
         list[Path],
         typer.Argument(metavar="INPUT…", help="Images, folders of images, table.csv or x.npz.", show_default=False),
     ],
-    checkpoint: CheckpointSource,
+    checkpoint: Annotated[str | None, CHECKPOINT] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE.csv", help="Where to write; by default standard output."),
@@ -44,6 +44,8 @@ def predict(
     from clfkit.progress import listener
     from clfkit.reporting import heard_by
 
+    if checkpoint is None:
+        raise UsageError("which run? clfkit predict --checkpoint RUN INPUT…; `latest` is the newest one")
     if calibrated and tta is not None:
         raise UsageError(
             "--calibrated: the temperature is that of the model's own probabilities, not of the mean over --tta"

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clfkit.cli.advice import images_of_experiment
 from clfkit.cli.arguments import AsJson, OutputRoot, Overrides, Plugins, Quiet
 from clfkit.cli.terminal import between, calibrated, columns, compared, complain, possible, say, telling
-from clfkit.errors import BadImage, ClfkitError, DataError, Interrupted, UsageError, WorkerLost
+from clfkit.errors import ClfkitError, Interrupted, UsageError, WorkerLost
 from clfkit.interruption import Interruption, Stopped
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def train(
     from clfkit.timing import Stopwatch, process_start
 
     clock = (Profile if profile else Stopwatch)(process_start())
-    with _one_voice(world), Interruption(at_once=True, grace=world.grace):
+    with _one_voice(world), Interruption(at_once=True, grace=world.grace), images_of_experiment():
         wanted = _config(config, overrides, resume)
         run = _trained(wanted, overrides, resume, out, run_id, force, quiet, plugin, clock, world)
     if world.rank:
@@ -142,8 +143,6 @@ def _trained(
             experiment.resume_run(run, watch, wanted, force=force, clock=clock, world=world)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {_how_to_continue(run, plugin)}", stop.exit_code - 128) from None
-    except BadImage as bad:
-        raise DataError(f"{bad}; `clfkit check-data` lists them all, data.on_bad_sample: skip omits them") from None
     except WorkerLost as loss:
         raise WorkerLost(f"{loss}; {_how_to_continue(run, plugin)}") from loss
     except KeyboardInterrupt as stop:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from clfkit.data.names import Names
+from clfkit.data.names import NO_NAMES, Names
 from clfkit.errors import ClassMismatch, DataError, ImageFault
 from clfkit.registry import InputKind
 
@@ -241,7 +241,7 @@ class Dataset:
     columns: set for a table, whose inputs are still raw (see `clfkit.data.table`).
     density: what the samples were drawn from, where that is known.
     files: the files that the inputs were read from, one for each sample, where there are such.
-    left_out: samples that are not among these.
+    left_out: samples that are not among these. unread: pictures beside the files, in formats that are not read.
     """
 
     inputs: Inputs
@@ -257,6 +257,7 @@ class Dataset:
     density: Density | None = None
     files: Marked | None = None
     left_out: LeftOut = LeftOut()
+    unread: Names = NO_NAMES
 
 
 @dataclass(frozen=True)

@@ -117,9 +117,7 @@ def _images_at(paths: Sequence[Path]) -> Names:
         if path.is_dir():
             if not scan.add(path, path.as_posix()):
                 raise DataError(f"{path}: no images in this folder{_hint(scan)}")
-        elif path.suffix.lower() in UNREAD:
-            raise DataError(f"{path}: pictures in this format are not read; convert it to JPEG or PNG")
-        elif not is_image(path.name):
+        elif not is_image(path.name) and path.suffix.lower() not in UNREAD:  # those are told in their rows
             raise DataError(f"{path}: the model takes images: give image files, folders of them, or an .npz file")
         else:
             scan.add_file(path.as_posix())
@@ -132,20 +130,21 @@ def _class_folders(root: Path) -> tuple[Names, Coded]:
     folders = {entry.name: entry.path for entry in entries(root) if is_folder(entry)}
     counts = [scan.add(path, name) for name, path in folders.items()]
     if not any(counts):
-        raise DataError(f"{root}: no class folders with images{_hint(scan)}")
+        itself = "; if it is one itself, give the folder above it" if not folders else ""
+        raise DataError(f"{root}: no class folders with images{itself}{_hint(scan)}")
     return _told(scan), Coded(np.repeat(np.arange(len(folders)), counts), tuple(folders))
 
 
 def _told(scan: ImageScan) -> Names:
     """What was found; says which pictures are left out."""
-    if scan.unread:
-        say(f"note: {left_out(scan.unread)}")
+    if len(unread := scan.unread()):
+        say(f"note: {left_out(unread)}")
     return scan.names()
 
 
 def _hint(scan: ImageScan) -> str:
     """Why nothing was found, perhaps."""
-    return f"; {left_out(scan.unread)}" if scan.unread else ""
+    return f"; {left_out(unread)}" if len(unread := scan.unread()) else ""
 
 
 def _rows(path: Path, spec: DataSpec) -> npt.NDArray[np.generic]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import PARTS, ClassMap, IndexArray, Part, listed
-from clfkit.data.names import Names
+from clfkit.data.names import NO_NAMES, Names
 from clfkit.errors import ClassMismatch, DataError
 from clfkit.reporting import say
 
@@ -27,20 +27,21 @@ PartCodes = npt.NDArray[np.int8]
 class LabelledFiles(NamedTuple):
     """Names of N samples, the class map, labels (N,) and index arrays of the given parts, if any are given.
 
-    Names of files are paths relative to their folder.
+    Names of files are paths relative to their folder. unread: pictures beside them in formats that are not read.
     """
 
     names: Names
     classes: ClassMap
     labels: IndexArray
     given: Mapping[Part, IndexArray]
+    unread: Names = NO_NAMES
 
     def take(self, rows: IndexArray) -> LabelledFiles:
         """Those at these rows, of the same classes."""
         places = np.full(len(self.names), -1, np.int64)
         places[rows] = np.arange(len(rows))
         given = {part: places[at][places[at] >= 0] for part, at in self.given.items()}
-        return LabelledFiles(self.names[rows], self.classes, self.labels[rows], given)
+        return LabelledFiles(self.names[rows], self.classes, self.labels[rows], given, self.unread)
 
     def parts(self) -> list[Part | None]:
         """The given part of each sample."""

@@ -76,7 +76,7 @@ def _check_number(bad: Sequence[BadImage], count: int, rule: Rule) -> None:
         faults = fault_counts([each.fault for each in bad])
         raise DataError(
             f"{len(bad):,} of {count:,} images cannot be read ({faults}), more than {limit}; `clfkit check-data` lists "
-            f"them; the first: {bad[0]}"
+            f"them, data.max_bad: {len(bad)} leaves them out; the first: {bad[0]}"
         )
 
 

@@ -89,3 +89,6 @@ class NameCollector:
     def names(self) -> Names:
         """All that were taken."""
         return Names.joined(bytes(self._text), np.array(self._ends, np.int64))
+
+
+NO_NAMES = Names.of(())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clfkit.data.names import ODD, NameCollector, Names
@@ -42,10 +42,14 @@ def _suffix(name: str) -> str:
     return name[name.rfind(".") :].lower()
 
 
-def left_out(unread: Mapping[str, int]) -> str:
-    """What is said of pictures in formats that are not read; `unread`: how many have which suffix."""
-    found = ", ".join(f"{count:,} {suffix}" for suffix, count in Counter(unread).most_common())
-    return f"pictures in formats that are not read are left out ({found}); convert them to JPEG or PNG"
+def suffixes_of(unread: Names) -> str:
+    """How many pictures have which suffix, in words."""
+    return ", ".join(f"{count:,} {suffix}" for suffix, count in Counter(map(_suffix, unread)).most_common())
+
+
+def left_out(unread: Names) -> str:
+    """What is said of pictures in formats that are not read."""
+    return f"pictures in formats that are not read are left out ({suffixes_of(unread)}); convert them to JPEG or PNG"
 
 
 def entries(directory: str | Path) -> list[os.DirEntry[str]]:
@@ -91,9 +95,9 @@ class ImageScan:
     """
 
     def __init__(self, watch: Watch = lambda name: None) -> None:
-        self.unread: Counter[str] = Counter()  # pictures that are not read, by their suffix
         self._watch = watch
         self._found = NameCollector()
+        self._unread = NameCollector()
 
     def add(self, folder: str | Path, name: str) -> int:
         """Take the image files below `folder`, which their names call `name`; returns how many there are.
@@ -116,6 +120,10 @@ class ImageScan:
         """All that were taken."""
         return self._found.names()
 
+    def unread(self) -> Names:
+        """Pictures in formats that are not read."""
+        return self._unread.names()
+
     def _below(self, directory: str, name: str, above: frozenset[str], seen: set[str], found: list[bytes]) -> None:
         real = os.path.realpath(directory)
         if real in above or real in seen:
@@ -134,7 +142,7 @@ class ImageScan:
             if suffix in SUFFIXES:
                 found.append((prefix + entry.name).encode())
             elif suffix in UNREAD:
-                self.unread[suffix] += 1
+                self._unread.extend([(prefix + entry.name).encode()])
         for folder in sorted(folders, key=lambda entry: entry.name):
             self._below(folder.path, prefix + folder.name, above | {real}, seen, found)
 

@@ -101,7 +101,7 @@ def calibration(material: Material) -> dict[str, Any] | Missing:
         "calibrated": [Bin(**each) for each in known.get("calibrated_bins", ())],
         "largest": max(each.samples for each in bins),
         "ece": written(error, "percent"),
-        "gap": written(abs(gap), "percent"),
+        "gap": f"{100 * abs(gap):.2f}",
         "tone": "overconfident" if gap < 0 else "underconfident",
         "sure": written(float(judged.confidence.mean()), "percent"),
         "right": written(float((judged.labels == judged.predicted).mean()), "percent"),

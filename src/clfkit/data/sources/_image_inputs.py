@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from clfkit.components import Share
-from clfkit.data.bundle import Dataset, Decoder, ImageFormat, LeftOut
+from clfkit.data.bundle import Dataset, Decoder, ImageFormat, Inputs, LeftOut
 from clfkit.data.cache import CacheFolder, load_images
 from clfkit.data.images import Images
 from clfkit.data.index import IndexFile
@@ -62,8 +62,7 @@ def dataset_of(images: Images, found: LabelledFiles, keeping: Keeping, rule: Rul
     """
     root, about, memory, cache, cache_limit = keeping
     if not memory:
-        names, classes, labels, given = found
-        return Dataset(images, labels, classes, "image", ids=names, given=given, image=images.format, files=images)
+        return _dataset(images, images, found, LeftOut())
     left_out = LeftOut()
     if rule.on_bad_sample != "error":
         kept = IndexFile.of(cache, Path(root), "bad", about, images.format.model_dump_json())
@@ -73,7 +72,12 @@ def dataset_of(images: Images, found: LabelledFiles, keeping: Keeping, rule: Rul
     inputs = load_images(images, memory, CacheFolder.of(cache, cache_limit, Path(root), about, images.format))
     if isinstance(inputs, np.ndarray):  # others ask for it themselves, when it is wanted
         _ = images.marks
-    names, classes, labels, given = found
+    return _dataset(inputs, images, found, left_out)
+
+
+def _dataset(inputs: Inputs, images: Images, found: LabelledFiles, left_out: LeftOut) -> Dataset:
+    names, classes, labels, given, unread = found
     return Dataset(
-        inputs, labels, classes, "image", ids=names, given=given, image=images.format, files=images, left_out=left_out
-    )
+        inputs, labels, classes, "image", ids=names, given=given, image=images.format, files=images,
+        left_out=left_out, unread=unread,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from posixpath import normpath
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from clfkit.data.labelling import (
     part_named,
 )
 from clfkit.data.leaving_out import OnBadSample, Rule
-from clfkit.data.names import NameCollector, Names
+from clfkit.data.names import NO_NAMES, NameCollector, Names
 from clfkit.data.roots import missing
 from clfkit.data.scanning import ImageScan, folders_in, left_out
 from clfkit.data.sources._found_images import Found
@@ -124,12 +124,12 @@ def labelled_files(root: str, csv: str | None, cache: str, *, missing_too: bool 
             file.write(found.arrays(), watched)
     if csv is None:
         _wonder(root, found)
-    return LabelledFiles(found.names, *label_samples(found.classes, found.parts, f"data.root: {root}"))
+    return LabelledFiles(found.names, *label_samples(found.classes, found.parts, f"data.root: {root}"), found.unread)
 
 
 def _wonder(root: str, found: Found) -> None:
     """Say what is left out, and where class folders are empty or look like something else: parts, folders."""
-    if found.unread:
+    if len(found.unread):
         say(f"note: data.root: {left_out(found.unread)}")
     used = np.bincount(found.classes.codes, minlength=len(found.classes.names))
     if empty := sorted(name for name, count in zip(found.classes.names, used.tolist(), strict=True) if not count):
@@ -170,11 +170,11 @@ def _from_folders(root: Path, watched: Watched) -> Found:
         for folder in chosen:
             counts.append(scan.add(folder.path, folder.name))
             progress.advance()
-    _check_counts(root, chosen, counts, scan.unread)
+    _check_counts(root, chosen, counts, scan.unread())
     of_folder = Coded.of(folder.class_name for folder in chosen)
     classes = Coded(np.repeat(of_folder.codes, counts), of_folder.names)
     parts = [folder.part for folder in chosen if folder.part]
-    return Found(scan.names(), classes, np.repeat(part_codes(parts), counts) if parts else None, scan.unread)
+    return Found(scan.names(), classes, np.repeat(part_codes(parts), counts) if parts else None, scan.unread())
 
 
 def _class_folders(root: Path, watched: Watched) -> list[_ClassFolder]:
@@ -200,13 +200,13 @@ def _class_folders(root: Path, watched: Watched) -> list[_ClassFolder]:
     return found
 
 
-def _check_counts(root: Path, folders: list[_ClassFolder], counts: list[int], unread: Mapping[str, int]) -> None:
+def _check_counts(root: Path, folders: list[_ClassFolder], counts: list[int], unread: Names) -> None:
     """Raises DataError for a part, or a root without parts, none of whose class folders holds an image."""
     for part in dict.fromkeys(folder.part for folder in folders):
         of_part = [(folder, count) for folder, count in zip(folders, counts, strict=True) if folder.part == part]
         if not any(count for _, count in of_part):
             where = Path(of_part[0][0].path).parent
-            hint = f"; {left_out(unread)}" if unread else ""
+            hint = f"; {left_out(unread)}" if len(unread) else ""
             raise DataError(f"data.root: {where} has no images in its {len(of_part)} class folders{hint}")
 
 
@@ -233,9 +233,9 @@ def _from_csv(root: Path, file: str, watched: Watched, missing_too: bool) -> Fou
         watched.add(folder)
     _refuse_repeated(root, names.names(), np.array(hashes, np.int64), folders, table)
     if "split" not in table.header:
-        return Found(names.names(), classes, None, {})
+        return Found(names.names(), classes, None, NO_NAMES)
     parts = part_codes(part_named(cell, table.where(row)) for row, cell in enumerate(table.cells("split", "split")))
-    return Found(names.names(), classes, parts, {})
+    return Found(names.names(), classes, parts, NO_NAMES)
 
 
 def _below(root: Path, cell: str, table: CsvTable, row: int) -> str:
