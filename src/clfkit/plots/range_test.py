@@ -22,7 +22,7 @@ def draw_range_test(test: RangeTest, name: str) -> Figure:
     from matplotlib.figure import Figure
 
     with styled():
-        figure = Figure(figsize=(6.4, 3.8))
+        figure = Figure(figsize=(6.4, 4.2))
         axes = figure.subplots()
         axes.plot(test.rates, test.losses, color=COLOURS[6], linewidth=0.8, label="loss of each train batch")
         axes.plot(test.rates, test.smoothed, color=COLOURS[0], linewidth=1.8, label="smoothed")
@@ -39,5 +39,5 @@ def draw_range_test(test: RangeTest, name: str) -> Figure:
         axes.set_xlabel("learning rate")
         axes.set_ylabel("loss")
         axes.set_title(f"Learning-rate range test of {label(name, 40)}")
-        axes.legend(loc="lower left")
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
