@@ -59,7 +59,7 @@ def about_classes(config: ExperimentConfig, bundle: DataBundle, counts: IndexArr
     if unbalanced(counts):
         train = config.train
         weighed = train.sampling != "natural" or train.loss.options.class_weights is not None
-        remedies = "" if weighed else "; train.sampling and train.loss.class_weights help"
+        remedies = "" if weighed else "; train.sampling or train.loss.class_weights helps"
         sizes = f"{counts.max():,} train samples in the largest, {counts.min():,} in the smallest"
         yield f"classes are unbalanced: {sizes}{remedies}"
     for part, split in (("valid", bundle.valid), ("test", bundle.test)):

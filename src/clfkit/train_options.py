@@ -83,10 +83,15 @@ class Snapshots(Options):
 
 def _balanced_twice(train: TrainOptions, epochs: int) -> str | None:
     loss = train.loss.options
-    doubled = [name for name in ("class_weights", "logit_adjustment") if getattr(loss, name)]
-    if train.sampling == "natural" or not doubled:
+    means = {
+        "train.sampling": train.sampling != "natural",
+        "class_weights": isinstance(loss.class_weights, str),  # what is named may favour any class
+        "logit_adjustment": loss.logit_adjustment > 0,
+    }
+    chosen = [name for name, there in means.items() if there]
+    if len(chosen) < 2:
         return None
-    return f"rare classes are favoured twice, by train.loss.{doubled[0]} too; one of them is usually enough"
+    return f"rare classes are favoured more than once, by {' and '.join(chosen)}; one of them is usually enough"
 
 
 class TrainOptions(Options):
@@ -103,12 +108,12 @@ class TrainOptions(Options):
             "that this machine trains about as fast with as with any",
         )
     )
-    sampling: Annotated[Literal["natural", "balanced", "square_root"], Note(_balanced_twice)] = Field(
+    sampling: Literal["natural", "balanced", "square_root"] = Field(
         "natural",
         description="how often the samples of an epoch come: each once, every class as often, or each class in "
         "proportion to the square root of its size",
     )
-    loss: Annotated[Component[LossOptions], components.losses] = Field(
+    loss: Annotated[Component[LossOptions], components.losses, Note(_balanced_twice)] = Field(
         "cross_entropy", validate_default=True, description="what training minimises"
     )
     optimizer: Annotated[Component[OptimizerOptions], components.optimizers] = Field(

@@ -1,4 +1,4 @@
-"""Images of an experiment that cannot be decoded: every command says what to do about them."""
+"""What is said of images that cannot be decoded, and of options that have no effect on samples given as files."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ def test_a_score_is_of_all_samples(cli, config: Path, monkeypatch: pytest.Monkey
     assert done.code == 1
     assert "dog/3.png: not an image" in done.err
     assert done.err.endswith("; mend or remove it, since a score is of all samples or of none\n")
-    done = cli("eval", "latest", "--data", "pets", "--set", "data.on_bad_sample=skip")
+
+
+@pytest.mark.parametrize("option", ["data.on_bad_sample=skip", " data.size=9", "data={size: 9}"])
+@pytest.mark.parametrize("words", [("eval", "{run}", "--data", "x.csv"), ("predict", "x.csv", "--checkpoint", "{run}")])
+def test_options_of_data_do_not_pass_without_effect(
+    words: tuple[str, ...], option: str, cli, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("x,y,label\n0,0,1\n")
+    done = cli(*(word.format(run=trained) for word in words), "--set", option)
     assert (done.code, done.out) == (2, "")
-    assert "--set data.on_bad_sample=skip: what --data pets holds is read as it is" in done.err
+    assert f"--set {option}: has no effect on samples given as files" in done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -96,10 +97,26 @@ def test_pictures_that_are_not_read_are_found(cli, config: Path) -> None:
     assert found["examples"][1]["samples"] == [{"id": "eel/b.HEIC", "class": "eel", "split": None}]
 
 
+def test_pictures_of_given_parts_that_are_not_read_are_found(cli, config: Path) -> None:
+    pets, parts = config.parent / "pets", config.parent / "parts"
+    for part in ("train", "val"):
+        shutil.copytree(pets, parts / part)
+    (parts / "train" / "eel").mkdir()
+    (parts / "train" / "eel" / "x.heic").touch()
+    (parts / "val" / "cat" / "y.heic").touch()
+    done = cli("check-data", config, "--json", "--set", f"data.root={parts}")
+    (found,) = (each for each in json.loads(done.out)["findings"] if each["kind"] == "unread")
+    assert (found["hurts"], found["summary"].endswith("make no class: 'eel'")) == (True, True)
+    assert [example["samples"][0] for example in found["examples"]] == [
+        {"id": "train/eel/x.heic", "class": "eel", "split": "train"},
+        {"id": "val/cat/y.heic", "class": "cat", "split": "valid"},
+    ]
+
+
 def test_weights_of_classes_that_are_none_are_found(cli, config: Path) -> None:
     done = cli("check-data", config, "--set", "train.loss={name: cross_entropy, class_weights: {cat: 2, eel: 3}}")
     assert done.code == 1
-    assert "problem: train.loss.class_weights names what is no class: 'eel'" in done.out
+    assert "problem: train.loss.class_weights: no class 'eel'; the data has 'cat', 'dog'" in done.out
     assert cli("check-data", config, "--set", "train.loss={name: cross_entropy, class_weights: {cat: 2}}").code == 0
 
 
@@ -126,3 +143,6 @@ def test_drawn_samples_have_nothing_to_check(cli, blobs: Path) -> None:
     done = cli("check-data", blobs)
     assert done.code == 0
     assert "there are no files to check" in " ".join(done.out.split())
+    done = cli("check-data", blobs, "--set", "train.loss={name: cross_entropy, class_weights: {eel: 3}}")
+    assert done.code == 1
+    assert "no class 'eel'" in done.out

@@ -101,7 +101,7 @@ def test_what_a_pickle_would_be_is_noticed(tmp_path: Path) -> None:
 
 def test_onnx_gives_the_same_to_rounding(cli, trained_digits: Path, tmp_path: Path) -> None:
     path = tmp_path / "digits.onnx"
-    done = cli("export", trained_digits, "--format", "onnx", "--output", path, "--json")
+    done = cli("export", trained_digits, "--format", "onnx", "--out", path, "--json")
     assert (done.code, done.err) == (0, "")
     result = json.loads(done.out)
     assert 0 < result.pop("largest_difference") < 1e-6

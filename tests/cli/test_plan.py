@@ -30,7 +30,7 @@ def test_a_process_of_its_own_says_it_all_and_writes_nothing(blobs: Path, tmp_pa
     assert rows["parameters"] == "51 (mlp)"
     assert "for 32 samples: " in rows["a step"]
     assert ": 5 steps, validation " in rows["an epoch"]
-    assert rows["the run"].endswith(": 3 epochs, 15 steps; figures and report come on top")
+    assert rows["the run"].endswith(": 3 epochs, 15 steps; without figures and the report")
     assert lines[-1] == "early stopping may end the run sooner"
     assert list(tmp_path.iterdir()) == [blobs]
 

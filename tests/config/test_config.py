@@ -402,14 +402,22 @@ def test_what_may_be_meant_so_gets_a_note(options: dict[str, Any], weights: str 
     assert list(config.notes(3)) == expected
 
 
-@pytest.mark.parametrize("doubled", ["class_weights", "logit_adjustment"])
-def test_favouring_rare_classes_twice_gets_a_note(doubled: str) -> None:
-    value = {"class_weights": "balanced", "logit_adjustment": 1.0}[doubled]
-    loss = {"name": "cross_entropy", doubled: value}
-    (note,) = typed({"train": {"sampling": "square_root", "loss": loss}}).notes(3)
-    assert note == (("train", "sampling"), f"rare classes are favoured twice, by train.loss.{doubled} too; one of them is usually enough")
-    assert not list(typed({"train": {"loss": loss}}).notes(3))
-    assert not list(typed({"train": {"sampling": "square_root"}}).notes(3))
+@pytest.mark.parametrize(
+    ("sampling", "loss", "means"),
+    [
+        ("natural", {"class_weights": "balanced"}, None),
+        ("square_root", {}, None),
+        ("balanced", {"class_weights": {"a": 0.5}}, None),
+        ("balanced", {"class_weights": "balanced"}, "train.sampling and class_weights"),
+        ("square_root", {"logit_adjustment": 1.0}, "train.sampling and logit_adjustment"),
+        ("natural", {"class_weights": "balanced", "logit_adjustment": 1.0}, "class_weights and logit_adjustment"),
+    ],
+)
+def test_favouring_rare_classes_twice_gets_a_note(sampling: str, loss: dict[str, Any], means: str | None) -> None:
+    config = typed({"train": {"sampling": sampling, "loss": {"name": "cross_entropy", **loss}}})
+    notes = dict(config.notes(3))
+    word = f"rare classes are favoured more than once, by {means}; one of them is usually enough"
+    assert notes == ({("train", "loss"): word} if means else {})
 
 
 def test_options_that_tell_torch_how_to_read_samples_are_not_for_numpy() -> None:

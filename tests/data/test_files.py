@@ -10,14 +10,12 @@ from PIL import Image
 
 from clfkit.components import datasets
 from clfkit.data.bundle import ClassMap, DataSpec, ImageFormat
-from clfkit.data.files import read_labelled, read_samples, read_sound
+from clfkit.data.files import NOT_READ, read_labelled, read_samples, read_sound
 from clfkit.data.loading import load_bundle
-from clfkit.data.opening import READ as FORMATS
 from clfkit.errors import ClassMismatch, DataError
 from clfkit.progress import Quiet
 from clfkit.reporting import heard_by
 
-READ = ", ".join(FORMATS)
 ANIMALS = ClassMap(names=("cat", "dog", "eel"))
 GREY = DataSpec(inputs="image", shape=(1, 4, 6), classes=ANIMALS, mean=(0.0,), std=(1.0,))
 POINTS = DataSpec(
@@ -168,11 +166,15 @@ def test_pictures_that_are_not_read_are_told(tmp_path: Path) -> None:
         read_samples([tmp_path], GREY)
         read_labelled(tmp_path, GREY)
     assert notes.said == [f"note: {left_out}"] * 2
-    bad = read_sound([photo, tmp_path / "cat" / "a.png"], GREY)[2]
-    assert [str(found) for found in bad.values()] == [f"{photo}: HEIC, not an image in a format that is read ({READ})"]
+    preview = paint(tmp_path / "preview.tif", 7).rename(tmp_path / "c.dng")  # as raw files hold one
+    inputs, ids, bad = read_sound([photo, tmp_path / "cat" / "a.png", preview], GREY)
+    assert len(inputs) == 1
+    assert len(ids) == 3
+    assert {row: found.reason for row, found in bad.items()} == dict.fromkeys((0, 2), NOT_READ)
+    assert list(read_sound([photo], GREY)[2]) == [0]
     (tmp_path / "cat" / "a.png").unlink()
     with pytest.raises(DataError, match=r"no images in this folder; .* \(1 \.heic\)"):
-        read_samples([tmp_path], GREY)
+        read_samples([tmp_path / "cat"], GREY)
     with pytest.raises(DataError, match=r"no class folders with images; .* \(1 \.heic\)"):
         read_labelled(tmp_path, GREY)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clfkit.data.scanning import FORMATS, ImageScan, entries, is_folder, is_image
+from clfkit.data.scanning import FORMATS, ImageScan, entries, is_folder, is_image, suffixes_of
 from clfkit.errors import DataError
 
 
@@ -44,6 +46,24 @@ def test_every_folder_is_told_before_it_is_listed(tmp_path: Path) -> None:
     scan.add(tmp_path, ".")
     assert told == [".", "a", "b", "b/deep"]
     assert scan.names().tolist() == ["a/2.png", "b/deep/1.png"]
+
+
+def test_pictures_that_are_not_read_are_sorted_too(tmp_path: Path) -> None:
+    names = ["b/1.heic", "a/q.AVIF", "a/m.svg", "a/deep/x.dng"]
+    touch(*(tmp_path / name for name in [*names, "a/1.png", "a/notes.txt", "a/.hidden.heic"]))
+    scan = ImageScan()
+    assert scan.add(tmp_path, "") == 1
+    assert scan.unread().tolist() == sorted(names)
+    assert suffixes_of(scan.unread()) == "1 .dng, 1 .svg, 1 .avif, 1 .heic"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    touch(Path(folder, "1.png"), Path(folder, "2.heic"))
+    scan = ImageScan()
+    assert scan.add(folder, folder) == 1
+    assert [Path(name).name for names in (scan.names(), scan.unread()) for name in names] == ["1.png", "2.heic"]
 
 
 def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from clfkit.checking.sizes import size_facts, size_findings
 from clfkit.config import ExperimentConfig
 from clfkit.data.bundle import PARTS, Dataset, IndexArray, Part, listed
 from clfkit.data.images import ImageFiles
+from clfkit.data.labelling import PART_NAMES
 from clfkit.data.leaving_out import Rule
 from clfkit.data.loading import read_undecoded
 from clfkit.data.roots import expanded
@@ -27,6 +28,7 @@ from clfkit.data.scanning import suffixes_of
 from clfkit.data.shard_images import ShardImages
 from clfkit.data.splitting import split_indices
 from clfkit.errors import DataError
+from clfkit.losses import named_weights
 from clfkit.wording import counted
 
 
@@ -70,7 +72,8 @@ def _check_vectors(config: ExperimentConfig, dataset: Dataset) -> Report:
     facts = class_facts(samples)
     if dataset.density is not None:
         drawn = f"drawn from the density that {config.data.name} describes: there are no files to check"
-        return Report(config.name, what, [*facts, Fact("source", drawn, {"synthetic": True})])
+        weights = list(_unknown_weights(config, dataset))
+        return Report(config.name, what, [*facts, Fact("source", drawn, {"synthetic": True})], weights)
     findings = [
         *undivided, *row_findings(dataset, samples), *class_findings(samples), *_unknown_weights(config, dataset),
     ]  # fmt: skip
@@ -111,24 +114,28 @@ def _unknown_weights(config: ExperimentConfig, dataset: Dataset) -> Iterator[Fin
     """Weights of classes that the data lack, which end training before it begins."""
     wanted = config.train.loss.options.class_weights
     if isinstance(wanted, Mapping):
-        unknown = sorted(set(wanted) - set(dataset.classes.names))
-        if unknown:
-            what = f"train.loss.class_weights names what is no class: {listed(unknown)}"
-            yield Finding("class_weights", True, len(unknown), what, "training refuses that; name classes of the data")
+        try:
+            named_weights(wanted, dataset.classes)
+        except DataError as error:
+            yield Finding("class_weights", True, 1, str(error), "name classes of the data")
 
 
 def _unread(dataset: Dataset) -> Iterator[Finding]:
     """Pictures in formats that are not read; a problem where they are all that a class folder has."""
     if not len(dataset.unread):
         return
-    above = 1 if "train" in dataset.given else 0  # a folder of parts
-    classes = [name.split("/")[above] for name in dataset.unread]
+    above = 1 if dataset.given else 0  # a folder of parts
+    places = [
+        Place(name, name.split("/")[above], PART_NAMES[name.split("/")[0]] if above else None)
+        for name in dataset.unread
+    ]
+    classes = [place.class_name for place in places]
     lost = sorted(set(classes) - set(dataset.classes.names))
     what = f"{counted(len(classes), 'picture')} in formats that are not read ({suffixes_of(dataset.unread)})"
     if lost:
         what += f"; folders that hold nothing else, and make no class: {listed(lost)}"
-    examples = [Example("", (Place(name, of, None),)) for name, of in zip(dataset.unread, classes, strict=True)]
-    yield Finding("unread", bool(lost), len(classes), what, "convert them to JPEG or PNG to train on them", examples)
+    examples = [Example("", (place,)) for place in places]
+    yield Finding("unread", bool(lost), len(places), what, "convert them to JPEG or PNG to train on them", examples)
 
 
 def _bad(rule: Rule, dataset: Dataset, looked: Looked) -> Iterator[Finding]:

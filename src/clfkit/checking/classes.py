@@ -63,7 +63,7 @@ def class_findings(samples: Samples) -> Iterator[Finding]:
         yield Finding(
             "unbalanced", False, len(train),
             f"the largest class has {train.max() / least.min():.3g} times as many train samples as the smallest",
-            "train.sampling and train.loss.class_weights help; judge by balanced_accuracy",
+            "train.sampling or train.loss.class_weights helps; judge by balanced_accuracy",
             _named(samples, np.array([train.argmax(), smallest]), train),
         )  # fmt: skip
 

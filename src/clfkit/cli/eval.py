@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clfkit.cli.advice import refuse_data_options
 from clfkit.cli.arguments import CHECKPOINT, AsJson, OutputRoot, Overrides, Plugins, Quiet, TestTimeViews
 from clfkit.cli.terminal import between, calibrated, columns, compared, complain, percent, possible, say, telling
 from clfkit.errors import BadImage, DataError, RunError, UsageError
@@ -148,16 +149,12 @@ def _other_data(
         return _evaluate(classifier, part, split, clock, tta)
     if not data.exists():
         raise UsageError(f"--data {data}: no such file or folder")
-    for text in overrides:
-        if text.startswith("data."):
-            raise UsageError(
-                f"--set {text}: what --data {data} holds is read as it is; give an experiment's YAML there"
-            )
+    refuse_data_options(overrides, "an experiment's YAML in --data")
     try:
         samples = read_labelled(data, classifier.spec)
+        return _evaluate(classifier.with_overrides(overrides), samples, "all", clock, tta)
     except BadImage as bad:
         raise DataError(f"{bad}; mend or remove it, since a score is of all samples or of none") from None
-    return _evaluate(classifier.with_overrides(overrides), samples, "all", clock, tta)
 
 
 def _show(evaluation: Evaluation, model: str, source: str, seconds: float) -> None:

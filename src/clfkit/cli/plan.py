@@ -51,7 +51,8 @@ def _show(config: ExperimentConfig, plan: Plan) -> None:
     shares = ", ".join(f"{part} {share:.0%}" for part, share in plan.phases.items() if share >= 0.005)
     cached = f", {in_bytes(plan.cache)} of decoded images" if plan.cache else ""
     ends = datetime.now() + timedelta(seconds=plan.total)
-    on_top = "; figures and report come on top" if config.plots != () or config.report else ""
+    later = [word for word, wanted in (("figures", config.plots != ()), ("the report", config.report)) if wanted]
+    on_top = f"; without {' and '.join(later)}" if later else ""
     rows = [
         ("samples", f"{counts}; {plan.classes:,} classes"),
         ("parameters", f"{numbers} ({config.model.name})"),

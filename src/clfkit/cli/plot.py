@@ -184,8 +184,8 @@ def _draw_preview(name: str, sources: Sequence[str], out: Path | None, options: 
 
     if len(sources) != 1:
         raise UsageError(f"preview {name!r} draws one experiment: clfkit plot {name} CONFIG, a YAML file")
-    if Path(sources[0]).suffix not in (".yaml", ".yml") and not Path(sources[0]).is_file():
-        raise UsageError(f"preview {name!r} draws an experiment, not a run: clfkit plot {name} CONFIG, a YAML file")
+    if not Path(sources[0]).exists():
+        raise UsageError(f"{sources[0]}: no such file; preview {name!r} draws an experiment's YAML file, not a run")
     own = [text for text in options if text.partition("=")[0] in previews.entry(name).own]
     component = _component(previews, name, _options(own))
     with heard_by(listener(quiet=False)), images_of_experiment():

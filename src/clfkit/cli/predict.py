@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from clfkit.cli.advice import refuse_data_options
 from clfkit.cli.arguments import CHECKPOINT, Overrides, Plugins, RunsRoot, TestTimeViews
 from clfkit.cli.terminal import complain, say
 from clfkit.errors import BadImage, DataError, UsageError
@@ -50,6 +51,7 @@ def predict(
         raise UsageError(
             "--calibrated: the temperature is that of the model's own probabilities, not of the mean over --tta"
         )
+    refuse_data_options(overrides, "data of an experiment, by `clfkit eval`")
     classifier = load(checkpoint, root).with_overrides(overrides)
     views, temperature = classifier.views(tta), classifier.temperature if calibrated else None
     for path in inputs:

@@ -18,7 +18,7 @@ from clfkit.data.labelling import Coded, label_samples
 from clfkit.data.matching import features_of, known_columns
 from clfkit.data.names import Names
 from clfkit.data.npz_files import class_names, numbers, read_inputs, read_pair
-from clfkit.data.scanning import UNREAD, ImageScan, entries, is_folder, is_image, left_out
+from clfkit.data.scanning import ImageScan, entries, is_folder, is_image, is_unread, left_out
 from clfkit.data.sifting import decode_sound
 from clfkit.data.statistics import check_range
 from clfkit.data.table import Features, encode
@@ -26,6 +26,7 @@ from clfkit.errors import BadImage, DataError
 from clfkit.reporting import say
 
 MEGABYTES = 2048  # images beyond this are decoded when they are needed
+NOT_READ = "pictures in this format are not read; convert it to JPEG or PNG"
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
@@ -52,9 +53,9 @@ def read_sound(paths: Sequence[Path], spec: DataSpec) -> tuple[Inputs, Ids, dict
         if not path.exists() and not path.is_symlink():
             raise DataError(f"{path}: no such file or folder")
     if spec.inputs == "image" and not any(path.suffix.lower() == ".npz" for path in paths):
-        files = ImageFiles(Path(), _images_at(paths), image_format(spec))
-        inputs, bad = decode_sound(files, MEGABYTES)
-        return inputs, files.names, bad
+        names = _images_at(paths)
+        inputs, bad = _decoded(names, image_format(spec))
+        return inputs, names, bad
     blocks = [_rows(path, spec) for path in paths]
     ids = [
         f"{path.as_posix()}:{row}" if len(paths) > 1 else str(row)
@@ -117,7 +118,7 @@ def _images_at(paths: Sequence[Path]) -> Names:
         if path.is_dir():
             if not scan.add(path, path.as_posix()):
                 raise DataError(f"{path}: no images in this folder{_hint(scan)}")
-        elif not is_image(path.name) and path.suffix.lower() not in UNREAD:  # those are told in their rows
+        elif not is_image(path.name) and not is_unread(path.name):  # the latter are told in their rows
             raise DataError(f"{path}: the model takes images: give image files, folders of them, or an .npz file")
         else:
             scan.add_file(path.as_posix())
@@ -133,6 +134,18 @@ def _class_folders(root: Path) -> tuple[Names, Coded]:
         itself = "; if it is one itself, give the folder above it" if not folders else ""
         raise DataError(f"{root}: no class folders with images{itself}{_hint(scan)}")
     return _told(scan), Coded(np.repeat(np.arange(len(folders)), counts), tuple(folders))
+
+
+def _decoded(names: Names, image_format: ImageFormat) -> tuple[Inputs, dict[int, BadImage]]:
+    """The images that can be decoded, and what is wrong with the others, by their positions.
+
+    A picture that is named and whose format is not read is not opened: what decodes of a raw file is its thumbnail.
+    """
+    unread = [row for row, name in enumerate(names) if is_unread(name)]
+    rows = np.delete(np.arange(len(names)), unread)
+    inputs, bad = decode_sound(ImageFiles(Path(), names[rows], image_format), MEGABYTES)
+    refused = {row: BadImage(Path(names[row]), "unknown format", NOT_READ) for row in unread}
+    return inputs, refused | {int(rows[row]): found for row, found in bad.items()}
 
 
 def _told(scan: ImageScan) -> Names:

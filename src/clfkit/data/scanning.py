@@ -15,7 +15,7 @@ Watch = Callable[[str], object]
 
 FORMATS = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".bmp": "BMP", ".gif": "GIF",
-    ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".pgm": "PPM", ".ppm": "PPM",
+    ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".pbm": "PPM", ".pgm": "PPM", ".ppm": "PPM", ".pnm": "PPM",
 }  # fmt: skip
 """Suffixes of image files, and Pillow's names of the formats that are read, whatever suffix a file has."""
 
@@ -23,8 +23,8 @@ SUFFIXES = frozenset(FORMATS)
 
 UNREAD = frozenset(
     {
-        ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".tga", ".exr", ".dng", ".cr2", ".cr3",
-        ".nef", ".arw", ".orf", ".raf", ".rw2",
+        ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".jpx", ".j2k", ".svg", ".psd", ".ico", ".tga", ".exr",
+        ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw",
     }
 )  # fmt: skip
 """Suffixes of pictures that are not read: who has some among the others should hear that they are left out."""
@@ -36,6 +36,11 @@ SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume
 def is_image(name: str) -> bool:
     """Whether the name ends as that of an image format that is read here."""
     return _suffix(name) in SUFFIXES
+
+
+def is_unread(name: str) -> bool:
+    """Whether the name ends as that of a picture in a format that is not read."""
+    return _suffix(name) in UNREAD
 
 
 def _suffix(name: str) -> str:
@@ -106,10 +111,11 @@ class ImageScan:
         the link (a loop), nor twice into the same. Raises DataError as `entries` does.
         """
         found: list[bytes] = []
+        unread: list[bytes] = []
         home = Path(os.path.realpath(folder))
-        self._below(str(folder), name, frozenset(map(str, home.parents)), set(), found)
-        found.sort()  # bytes of UTF-8 are ordered as its code points
-        self._found.extend(found)
+        self._below(str(folder), name, frozenset(map(str, home.parents)), set(), found, unread)
+        self._found.extend(sorted(found))  # bytes of UTF-8 are ordered as its code points
+        self._unread.extend(sorted(unread))
         return len(found)
 
     def add_file(self, name: str) -> None:
@@ -124,7 +130,9 @@ class ImageScan:
         """Pictures in formats that are not read."""
         return self._unread.names()
 
-    def _below(self, directory: str, name: str, above: frozenset[str], seen: set[str], found: list[bytes]) -> None:
+    def _below(
+        self, directory: str, name: str, above: frozenset[str], seen: set[str], found: list[bytes], unread: list[bytes]
+    ) -> None:
         real = os.path.realpath(directory)
         if real in above or real in seen:
             return
@@ -138,13 +146,12 @@ class ImageScan:
                 continue
             if leads_nowhere(entry):
                 self._watch(prefix + entry.name)
-            suffix = _suffix(entry.name)
-            if suffix in SUFFIXES:
-                found.append((prefix + entry.name).encode())
-            elif suffix in UNREAD:
-                self._unread.extend([(prefix + entry.name).encode()])
+            if is_image(entry.name):
+                found.append((prefix + entry.name).encode(errors=ODD))
+            elif is_unread(entry.name):
+                unread.append((prefix + entry.name).encode(errors=ODD))
         for folder in sorted(folders, key=lambda entry: entry.name):
-            self._below(folder.path, prefix + folder.name, above | {real}, seen, found)
+            self._below(folder.path, prefix + folder.name, above | {real}, seen, found, unread)
 
 
 def _shown(directory: str | Path) -> Iterator[os.DirEntry[str]]:

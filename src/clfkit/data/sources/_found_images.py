@@ -1,4 +1,4 @@
-"""What was found of image files, and how an index keeps it."""
+"""What was found of image files, as an index keeps it."""
 
 from __future__ import annotations
 
