@@ -13,8 +13,8 @@ from clfkit.data.bundle import ClassMap, DataSpec, ImageFormat
 from clfkit.data.files import NOT_READ, read_labelled, read_samples, read_sound
 from clfkit.data.loading import load_bundle
 from clfkit.errors import ClassMismatch, DataError
-from clfkit.progress import Quiet
 from clfkit.reporting import heard_by
+from notes import Notes
 
 ANIMALS = ClassMap(names=("cat", "dog", "eel"))
 GREY = DataSpec(inputs="image", shape=(1, 4, 6), classes=ANIMALS, mean=(0.0,), std=(1.0,))
@@ -146,16 +146,6 @@ def test_missing_and_mixed_paths(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((1, 4, 6), np.uint8))
     with pytest.raises(DataError, match="not both"):
         read_samples([tmp_path / "a.npz", paint(tmp_path / "a.png")], GREY)
-
-
-class Notes(Quiet):
-    """What was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 def test_pictures_that_are_not_read_are_told(tmp_path: Path) -> None:

@@ -16,23 +16,12 @@ from clfkit.components import datasets
 from clfkit.data.bundle import PARTS, DataBundle
 from clfkit.data.loading import load_bundle
 from clfkit.errors import ClassMismatch, DataError
-from clfkit.progress import Quiet
 from clfkit.reporting import heard_by
+from notes import Notes
 
 pytestmark = pytest.mark.fault("E2")
 
 Pictures = Sequence[str]
-
-
-class Notes(Quiet):
-    """Keeps the notes that are said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        if message.startswith("note:"):
-            self.said.append(message)
 
 
 def _picture() -> bytes:
@@ -61,7 +50,7 @@ def load(root: Path, **options: object) -> tuple[DataBundle, list[str]]:
     data = {"name": "image_folder", "root": str(root), "size": 4, "channels": 1, "split": {"valid": 0.2}, **options}
     with heard_by(notes := Notes()):
         bundle = load_bundle(datasets.parse(data), seed=0)
-    return bundle, notes.said
+    return bundle, [said for said in notes.said if said.startswith("note:")]
 
 
 def counts(bundle: DataBundle, part: str | None = None) -> dict[str, int]:

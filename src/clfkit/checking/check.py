@@ -124,10 +124,10 @@ def _unread(dataset: Dataset) -> Iterator[Finding]:
     """Pictures in formats that are not read; a problem where they are all that a class folder has."""
     if not len(dataset.unread):
         return
-    above = 1 if dataset.given else 0  # a folder of parts
+    split = [(name, *name.split("/")[:2]) for name in dataset.unread]  # the folder of a part may come first
     places = [
-        Place(name, name.split("/")[above], PART_NAMES[name.split("/")[0]] if above else None)
-        for name in dataset.unread
+        Place(name, second, PART_NAMES[first]) if dataset.given else Place(name, first, None)
+        for name, first, second in split
     ]
     classes = [place.class_name for place in places]
     lost = sorted(set(classes) - set(dataset.classes.names))

@@ -15,8 +15,8 @@ from clfkit.components import datasets
 from clfkit.data.bundle import DataBundle
 from clfkit.data.loading import Selection, load_bundle
 from clfkit.errors import ClassMismatch, DataError
-from clfkit.progress import Quiet
 from clfkit.reporting import heard_by
+from notes import Notes
 
 COLOURS = {"blue": (0, 0, 200), "green": (0, 200, 0), "red": (200, 0, 0)}
 
@@ -129,16 +129,6 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert load(tmp_path).spec.classes.names == ("car", "train")
 
 
-class Notes(Quiet):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-
 def paint_images(folder: Path) -> None:
     for number in range(4):
         paint(folder / f"{number}.png", (0, 0, 0))
@@ -192,6 +182,15 @@ def test_pictures_that_are_not_read_are_counted(
     for file in pictures.rglob("*.png"):
         file.unlink()
     with pytest.raises(DataError, match=re.escape(f"has no images in its 3 class folders; {found}")):
+        load(pictures)
+
+
+def test_a_part_without_images_is_told_of_its_own_pictures_alone(pictures: Path) -> None:
+    paint_classes(pictures / "train")
+    for name in ("train/red/a.heic", "val/red/b.avif"):
+        (pictures / name).parent.mkdir(parents=True, exist_ok=True)
+        (pictures / name).touch()
+    with pytest.raises(DataError, match=r"val has no images in its 1 class folders; .* \(1 \.avif\)"):
         load(pictures)
 
 

@@ -206,7 +206,8 @@ def _check_counts(root: Path, folders: list[_ClassFolder], counts: list[int], un
         of_part = [(folder, count) for folder, count in zip(folders, counts, strict=True) if folder.part == part]
         if not any(count for _, count in of_part):
             where = Path(of_part[0][0].path).parent
-            hint = f"; {left_out(unread)}" if len(unread) else ""
+            own = [name for name in unread if part is None or name.startswith(f"{where.name}/")]
+            hint = f"; {left_out(Names.of(own))}" if own else ""
             raise DataError(f"data.root: {where} has no images in its {len(of_part)} class folders{hint}")
 
 
