@@ -84,6 +84,21 @@ def test_large_batch_is_what_its_parts_are() -> None:
     assert whole.add_(1).min() > 0.9, "it can be written to"
 
 
+def test_memory_of_a_large_result_is_taken_again_when_nobody_holds_it() -> None:
+    images, crop = images_of(4000), ["random_resized_crop"]
+    held = augmented(crop, images, np.arange(4000))
+    kept = held.clone()
+    places = set()
+    for key in range(2, 6):
+        part = augmented(crop, images, np.arange(4000), key)[:, 0]  # a view holds it too
+        assert not torch.equal(part, kept[:, 0])
+        places.add(part.data_ptr())
+    assert len(places) <= 2 and held.data_ptr() not in places
+    assert torch.equal(held, kept)
+    larger = augmented(crop, images_of(4200), np.arange(4200))
+    assert torch.equal(larger[:4000], kept), "whatever lay there before"
+
+
 @pytest.mark.parametrize(
     "chosen",
     [

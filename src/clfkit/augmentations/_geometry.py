@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from clfkit import rng
-from clfkit.augmentations._pieces import changed
+from clfkit.augmentations._pieces import changed, on_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,45 +73,56 @@ def resample(images: Tensor, matrices: Matrices, fill: int | None, offsets: Offs
     """
     height, width = images.shape[2:]
     moved = (matrices != np.eye(3)).any(axis=(1, 2))
-    scaled = matrices * [[2 / width], [2 / height], [1]]
-    bent = () if offsets is None else (offsets,)
-    for each in bent:
-        moved |= each.any(axis=(1, 2, 3))
-    return changed(images, moved, partial(_sampled, fill=fill), scaled, *bent)
+    if offsets is not None:
+        moved |= offsets.any(axis=(1, 2, 3))
+    if not moved.any():
+        return images
+    scaled = on_device(matrices * [[2 / width], [2 / height], [1]], images.device)
+    tilted = bool((matrices[:, 2] != [0, 0, 1]).any())
+    lines = _lines(scaled, height, width, tilted=tilted)
+    return changed(images, moved, partial(_sampled, fill=fill), scaled, *lines, offsets)
 
 
-def _sampled(pixels: Tensor, matrices: Tensor, offsets: Tensor | None = None, *, fill: int | None) -> Tensor:
-    from torch.nn.functional import grid_sample
+def _lines(matrices: Tensor, height: int, width: int, *, tilted: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What columns (n, W) and rows (n, H) add to the places that are seen, x + iy; and to their depths (n, W + H).
 
-    height, width = pixels.shape[2:]
-    grid = _grid(matrices, height, width, offsets)
-    if fill is None:
-        return grid_sample(pixels, grid, padding_mode="border", align_corners=False)
-    found = grid_sample(pixels - fill if fill else pixels, grid, align_corners=False)
-    return found.add_(fill) if fill else found
-
-
-def _grid(matrices: Tensor, height: int, width: int, offsets: Tensor | None) -> Tensor:
-    """The places that are seen (n, H, W, 2), from -1 to 1 across the image.
-
-    Sums of products with rows and columns, not a product of matrices: cheaper, and the same in a batch of any size.
+    Sums of products, not a product of matrices: cheaper, and the same in a batch of any size.
     """
     import torch
 
     x = torch.arange(width, device=matrices.device, dtype=torch.float32) - (width - 1) / 2
     y = torch.arange(height, device=matrices.device, dtype=torch.float32) - (height - 1) / 2
     a, b, c = matrices[..., None].unbind(2)
-    across, down = (a * x + c).transpose(1, 2), b * y  # (n, W, 3), (n, 3, H)
+    across, down = (a * x + c).transpose(1, 2), (b * y).transpose(1, 2)  # (n, W, 3), (n, H, 3)
+    columns, rows = (torch.view_as_complex(each[..., :2].contiguous()) for each in (across, down))
+    return columns, rows, torch.cat([across[..., 2], down[..., 2]], dim=1) if tilted else None
+
+
+def _sampled(
+    pixels: Tensor, matrices: Tensor, columns: Tensor, rows: Tensor, depths: Tensor | None, offsets: Tensor | None,
+    *, fill: int | None,
+) -> Tensor:  # fmt: skip
+    from torch.nn.functional import grid_sample
+
+    bent = None if offsets is None else _bent(matrices, offsets, *pixels.shape[2:])
+    grid = _grid(columns, rows, depths, bent)
+    if fill is None:
+        return grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    found = grid_sample(pixels - fill if fill else pixels, grid, align_corners=False)
+    return found.add_(fill) if fill else found
+
+
+def _grid(columns: Tensor, rows: Tensor, depths: Tensor | None, bent: Tensor | None) -> Tensor:
+    """The places that are seen (n, H, W, 2), from -1 to 1 across the image."""
+    import torch
+
     # x and y as one complex number: their sums are one pass over memory that is read and written in a row
-    grid = torch.view_as_real(
-        torch.view_as_complex(across[..., :2].contiguous())[:, None, :]
-        + torch.view_as_complex(down[:, :2].transpose(1, 2).contiguous())[:, :, None]
-    )
-    bent = None if offsets is None else _bent(matrices, offsets, height, width)
+    grid = torch.view_as_real(columns[:, None, :] + rows[:, :, None])
     if bent is not None:
         grid += bent[:, :2].permute(0, 2, 3, 1)
-    if (matrices[:, 2] != torch.tensor([0.0, 0.0, 1.0], device=matrices.device)).any():
-        depth = across[:, None, :, 2] + down[:, 2, :, None]
+    if depths is not None:
+        across, down = depths.tensor_split([columns.shape[1]], dim=1)
+        depth = across[:, None, :] + down[:, :, None]
         depth = depth if bent is None else depth + bent[:, 2]
         grid = grid.div_(depth.clamp_(min=1e-6)[..., None]).clamp_(-3, 3)  # beyond the horizon is far outside
     return grid
