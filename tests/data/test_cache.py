@@ -24,8 +24,9 @@ from clfkit.components import datasets
 from clfkit.config import load_config
 from clfkit.data.bundle import DataBundle, Dataset
 from clfkit.data.cache import CachedImages
+from clfkit.data.decoding import decoding
 from clfkit.data.files import read_labelled, read_samples
-from clfkit.data.images import ImageFiles, decode_image
+from clfkit.data.images import ImageFiles
 from clfkit.data.loading import Selection, load_bundle
 from clfkit.errors import DataError
 from clfkit.experiment import run_experiment
@@ -75,9 +76,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def decode(path: Path, *rest: object) -> object:
         names.append(path.name)
-        return decode_image(path, *rest)  # type: ignore[arg-type]
+        return decoding(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("clfkit.data.images.decode_image", decode)
+    monkeypatch.setattr("clfkit.data.images.decoding", decode)
     return names
 
 
@@ -165,7 +166,7 @@ def test_another_way_to_the_same_folder_finds_the_same_cache(
     monkeypatch.chdir(photos / "cat")
     root = {"link": tmp_path / "link", "above": photos / "cat" / "..", "relative": Path("..")}[way]
     for module in ("images", "shard_images"):
-        monkeypatch.setattr(f"clfkit.data.{module}.decode_image", None)
+        monkeypatch.setattr(f"clfkit.data.{module}.decoding", None)
     for _ in range(2):
         assert np.array_equal(pixels(read(root, **options)), first)
 
@@ -240,10 +241,10 @@ def test_a_repair_that_is_stopped_leaves_nothing_that_is_believed(
     def stop(path: Path, *rest: object) -> object:
         if path.name == "14.jpg":
             raise KeyboardInterrupt
-        return decode_image(path, *rest)  # type: ignore[arg-type]
+        return decoding(path, *rest)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("clfkit.data.images.decode_image", stop)
+        patched.setattr("clfkit.data.images.decoding", stop)
         read(photos, memory=50)
     assert np.array_equal(pixels(read(photos)), expected)
 
@@ -426,7 +427,7 @@ class Waiting(Quiet):
     def say(self, message):
         if message.startswith("waiting"):
             (there / "waiting").touch()
-decode = images.decode_image
+decode = images.decoding
 def log(path, *rest):
     with (there / "decoded").open("a") as file:
         file.write(path.name + "\\n")
@@ -435,7 +436,7 @@ def log(path, *rest):
             break
         time.sleep(0.02)
     return decode(path, *rest)
-images.decode_image = log
+images.decoding = log
 with heard_by(Waiting()):
     data = {"name": "image_folder", "root": sys.argv[1], "size": 160, "memory": 1}
     inputs = datasets.build(datasets.parse(data), 0).inputs

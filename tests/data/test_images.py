@@ -13,6 +13,7 @@ from PIL import Image
 
 from clfkit.data.bundle import ImageFormat, PixelArray
 from clfkit.data.images import TASK_IMAGES, ImageFiles, decode_all, decode_each, decode_into
+from clfkit.data.lockstep import Steps
 from clfkit.data.names import Names
 from clfkit.errors import DataError
 
@@ -38,8 +39,9 @@ def test_threads_decode_every_row_once_and_tell_how_many(count: int) -> None:
     rows = np.random.default_rng(0).permutation(count)
     pixels, asked = np.full((count, 1), 255, np.uint8), []
 
-    def decode(row: int) -> PixelArray:
+    def decode(row: int) -> Steps[PixelArray]:
         asked.append(int(row))
+        yield
         return np.array([row % 250], np.uint8)
 
     with ThreadPoolExecutor(2) as pool:
@@ -49,9 +51,12 @@ def test_threads_decode_every_row_once_and_tell_how_many(count: int) -> None:
 
 
 def test_the_first_of_the_rows_that_fail_is_named() -> None:
-    def decode(row: int) -> PixelArray:
-        if row in (37, 38, 90):
+    def decode(row: int) -> Steps[PixelArray]:
+        if row in (38, 90):
             raise DataError(f"row {row}")
+        yield  # 37 comes one step farther than 38, in the same task
+        if row == 37:
+            raise DataError("row 37")
         return np.zeros(1, np.uint8)
 
     with ThreadPoolExecutor(2) as pool, pytest.raises(DataError, match="row 37"):
@@ -77,8 +82,9 @@ def test_a_missing_file_is_named_when_its_marks_are_asked_for(tmp_path: Path) ->
 def test_whoever_stops_waits_for_no_image_that_was_not_begun() -> None:
     begun, go = [], threading.Event()
 
-    def decode(position: int) -> PixelArray:
+    def decode(position: int) -> Steps[PixelArray]:
         begun.append(position)
+        yield
         if position >= TASK_IMAGES:  # all but the first ones that a thread takes
             go.wait(10)
         return np.zeros((1, 4, 4), np.uint8)

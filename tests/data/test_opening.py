@@ -122,18 +122,11 @@ def test_a_disk_that_fails_while_it_is_read_says_nothing_of_the_image(
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
 
-    class Failing(io.RawIOBase):
-        def readinto(self, _: object) -> int:
+    class Failing(io.FileIO):
+        def read(self, _: object = None) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        def readable(self) -> bool:
-            return True
-
-    def failing(descriptor: int, _: str) -> io.RawIOBase:
-        os.close(descriptor)
-        return Failing()
-
-    monkeypatch.setattr(os, "fdopen", failing)
+    monkeypatch.setattr(os, "fdopen", Failing)
     for reading in (read_header, read_file):
         with pytest.raises(DataError, match="cannot be read: input/output error") as found:
             reading(tmp_path / "a.png")

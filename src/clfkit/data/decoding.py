@@ -10,7 +10,8 @@ import numpy as np
 
 from clfkit.data.bundle import ImageFormat, PixelArray
 from clfkit.data.jpeg_decoders import jpeg_decoder
-from clfkit.data.opening import MAX_PIXELS, opened_image, too_many_bytes
+from clfkit.data.lockstep import Steps, finished
+from clfkit.data.opening import MAX_PIXELS, opened_image, small_file, too_many_bytes
 from clfkit.data.resizing import fitted, swaps_sides, turned
 from clfkit.errors import BadImage
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MOST_JPEG_BYTES = 4 * MAX_PIXELS  # more than so many pixels take there
 WHOLE = MAX_PIXELS  # a side that no file has, so that none is reduced to it
 ORIENTATION = 0x0112  # the tag in EXIF data
+WAITING_BYTES = 1 << 20  # of a file, or of its pixels, that may wait for other images to come as far
 
 
 def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = None) -> PixelArray:
@@ -31,8 +33,25 @@ def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = 
     and of an animation the first frame is taken. Raises BadImage naming the file and what is wrong with it, DataError
     for a disk that cannot be read.
     """
+    return finished(decoding(path, image_format, content))
+
+
+def decoding(path: Path, image_format: ImageFormat, content: bytes | None = None) -> Steps[PixelArray]:
+    """The same in three steps: the file is read and its header looked at, pixels are decoded, and they are resized.
+
+    It is not paused while it holds much memory, nor while it holds an open file.
+    """
+    content = small_file(path, WAITING_BYTES) if content is None else content
     with opened_image(path, content) as opened:
-        return _pixels(path, opened, image_format)
+        if content is not None and len(content) <= WAITING_BYTES:
+            yield
+        stored, extent = _stored(path, opened, image_format)
+        if content is not None and stored.nbytes <= WAITING_BYTES:
+            yield
+        orientation = opened.getexif().get(ORIENTATION, 1)  # formats that turn pixels themselves have lost it by now
+        size = (image_format.height, image_format.width)
+        crop = image_format.resize == "crop"
+        return turned(fitted(stored, extent, size[::-1] if swaps_sides(orientation) else size, crop=crop), orientation)
 
 
 def whole_picture(path: Path, image_format: ImageFormat, content: bytes | None = None) -> tuple[PixelArray, str]:
@@ -49,15 +68,6 @@ def whole_picture(path: Path, image_format: ImageFormat, content: bytes | None =
 def shape_of(image_format: ImageFormat) -> tuple[int, int, int]:
     """(channels, height, width)."""
     return image_format.channels, image_format.height, image_format.width
-
-
-def _pixels(path: Path, opened: ImageFile, image_format: ImageFormat) -> PixelArray:
-    """An opened image file as uint8 (channels, height, width)."""
-    stored, extent = _stored(path, opened, image_format)
-    orientation = opened.getexif().get(ORIENTATION, 1)  # formats that turn pixels themselves have lost it by now
-    size = (image_format.height, image_format.width)
-    crop = image_format.resize == "crop"
-    return turned(fitted(stored, extent, size[::-1] if swaps_sides(orientation) else size, crop=crop), orientation)
 
 
 def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[PixelArray, tuple[float, float]]:

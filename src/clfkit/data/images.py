@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, Marked, PixelArray
-from clfkit.data.decoding import decode_image, shape_of, whole_picture
+from clfkit.data.decoding import decode_image, decoding, shape_of, whole_picture
+from clfkit.data.lockstep import Steps, in_step
 from clfkit.data.names import Names
 from clfkit.data.opening import no_file, read_file, refused
 from clfkit.data.threads import THREADS, threads
@@ -24,7 +25,7 @@ from clfkit.reporting import work
 
 MEGABYTE = 1_000_000
 FILES_AT_ONCE = 10_000  # that are looked at before it is told
-TASK_IMAGES = 8  # that a thread decodes at most before it looks for more: each look takes as long as opening a file
+TASK_IMAGES = 8  # that a thread decodes in step before it looks for more: each look takes as long as opening a file
 
 
 class Images(Inputs, Marked, Protocol):
@@ -42,6 +43,9 @@ class Images(Inputs, Marked, Protocol):
 
     def decode(self, row: int) -> PixelArray:
         """One image, uint8 (channels, height, width). Raises BadImage, DataError for a disk that cannot be read."""
+
+    def decoding(self, row: int) -> Steps[PixelArray]:
+        """The same in steps."""
 
     def lost(self) -> Mapping[int, BadImage]:
         """The rows whose file is missing or no file at all, and what there is."""
@@ -61,36 +65,39 @@ class Images(Inputs, Marked, Protocol):
 
 def decode_all(images: Images, progress: Callable[[int], object] = lambda count: None) -> PixelArray:
     """All images as one array; see `decode_each`."""
-    return decode_each(len(images), images.decode, images.format, progress)
+    return decode_each(len(images), images.decoding, images.format, progress)
 
 
 def decode_each(
     count: int,
-    decode: Callable[[int], PixelArray],
+    decoding: Callable[[int], Steps[PixelArray]],
     image_format: ImageFormat,
     progress: Callable[[int], object] = lambda count: None,
 ) -> PixelArray:
-    """What `decode` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
+    """What `decoding` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
     pixels = np.empty((count, *shape_of(image_format)), np.uint8)
     with threads() as pool:
-        for done in decode_into(pixels, range(count), decode, pool):
+        for done in decode_into(pixels, range(count), decoding, pool):
             progress(done)
     return pixels
 
 
 def decode_into(
-    pixels: PixelArray, rows: Sequence[int] | IndexArray, decode: Callable[[int], PixelArray], pool: ThreadPoolExecutor
+    pixels: PixelArray,
+    rows: Sequence[int] | IndexArray,
+    decoding: Callable[[int], Steps[PixelArray]],
+    pool: ThreadPoolExecutor,
 ) -> Iterator[int]:
-    """Put what `decode` makes of each row into `pixels[row]`; the threads of `pool` begin at once.
+    """Put what `decoding` makes of each row into `pixels[row]`; the threads of `pool` begin at once.
 
-    Yields how many more are there. The iterator raises what `decode` raised for the first of the rows that failed.
+    Yields how many more are there. The iterator raises what was raised for the first of the rows that failed.
     """
     at_once = min(TASK_IMAGES, -(-len(rows) // (4 * THREADS))) or 1
 
     def place(start: int) -> int:
         some = rows[start : start + at_once]
-        for row in some:
-            pixels[row] = decode(row)
+        for row, found in zip(some, in_step([decoding(row) for row in some]), strict=True):
+            pixels[row] = found
         return len(some)
 
     return pool.map(place, range(0, len(rows), at_once))
@@ -143,7 +150,7 @@ class ImageFiles:
     def __getitem__(self, indices: IndexArray) -> PixelArray:
         """The pixels of the files at `indices`. Raises DataError naming a file that cannot be read."""
         chosen = np.arange(len(self))[indices]
-        return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
+        return decode_each(len(chosen), lambda position: self.decoding(chosen[position]), self.format)
 
     def whole(self, row: int) -> tuple[PixelArray, str]:
         """See Images."""
@@ -152,6 +159,10 @@ class ImageFiles:
     def decode(self, row: int | np.integer[Any]) -> PixelArray:
         """The pixels of one file. Raises BadImage, DataError for a disk that cannot be read."""
         return decode_image(self.path(row), self.format)
+
+    def decoding(self, row: int | np.integer[Any]) -> Steps[PixelArray]:
+        """The same in steps."""
+        return decoding(self.path(row), self.format)
 
     def lost(self) -> Mapping[int, BadImage]:
         """See Images."""

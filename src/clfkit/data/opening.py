@@ -126,11 +126,17 @@ def opened_file(path: Path) -> BinaryIO:
 
 def read_file(path: Path) -> bytes:
     """The bytes of a regular file. Raises as `opened_file` does, and BadImage for one larger than an image may be."""
+    content = small_file(path, MOST_BYTES)
+    if content is None:
+        raise too_many_bytes(path, path.stat().st_size)
+    return content
+
+
+def small_file(path: Path, most: int) -> bytes | None:
+    """The bytes of a regular file, None where there are more than `most`. Raises as `opened_file` does."""
     with opened_file(path) as file:
         try:
-            if (size := path.stat().st_size) > MOST_BYTES:
-                raise too_many_bytes(path, size)
-            return file.read()
+            return file.read() if os.fstat(file.fileno()).st_size <= most else None
         except OSError as error:
             raise refused(path, error) from None
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, IndexArray, PixelArray
-from clfkit.data.decoding import decode_image, shape_of, whole_picture
+from clfkit.data.decoding import decode_image, decoding, shape_of, whole_picture
 from clfkit.data.images import decode_each
+from clfkit.data.lockstep import Steps
 from clfkit.data.shards import ShardIndex
 from clfkit.data.tar_files import Member, read_member
 from clfkit.errors import BadImage, DataError
@@ -63,7 +64,7 @@ class ShardImages:
     def __getitem__(self, indices: IndexArray) -> PixelArray:
         """The pixels of the images at `indices`. Raises DataError naming the shard and the byte of a damaged one."""
         chosen = np.arange(len(self))[indices]
-        return decode_each(len(chosen), lambda position: self.decode(chosen[position]), self.format)
+        return decode_each(len(chosen), lambda position: self.decoding(chosen[position]), self.format)
 
     def origins(self) -> Iterator[bytes]:
         """For each image its shard's true path, its place there, and the shard's state."""
@@ -78,6 +79,10 @@ class ShardImages:
     def decode(self, row: int | np.integer[Any]) -> PixelArray:
         """The pixels of one image. Raises BadImage, and DataError for a shard that cannot be read."""
         return decode_image(self.path(row), self.format, self.content(row))
+
+    def decoding(self, row: int | np.integer[Any]) -> Steps[PixelArray]:
+        """The same in steps."""
+        return (yield from decoding(self.path(row), self.format, self.content(row)))
 
     def whole(self, row: int) -> tuple[PixelArray, str]:
         """See Images."""
