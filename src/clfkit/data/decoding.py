@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, PixelArray
-from clfkit.data.jpeg_decoders import jpeg_decoder
+from clfkit.data.jpeg_decoders import JpegDecoder, jpeg_decoder
+from clfkit.data.jpeg_headers import plain_size
 from clfkit.data.lockstep import Steps, finished
 from clfkit.data.opening import MAX_PIXELS, opened_image, small_file, too_many_bytes
-from clfkit.data.resizing import fitted, swaps_sides, turned
+from clfkit.data.resizing import Sides, fitted, swaps_sides, turned
 from clfkit.errors import BadImage
 
 if TYPE_CHECKING:
@@ -42,16 +44,50 @@ def decoding(path: Path, image_format: ImageFormat, content: bytes | None = None
     It is not paused while it holds much memory, nor while it holds an open file.
     """
     content = small_file(path, WAITING_BYTES) if content is None else content
+    if content is not None and (decode := jpeg_decoder(image_format.decoder)):
+        found = yield from _of_plain_file(content, image_format, decode)
+        if found is not None:
+            return found
+    return (yield from _of_any_file(path, image_format, content))
+
+
+def _of_plain_file(content: bytes, image_format: ImageFormat, decode: JpegDecoder) -> Steps[PixelArray | None]:
+    """What `decode` makes of a plain JPEG file; None for all other files, damaged ones among them."""
+    size = plain_size(content)
+    if size is None or math.prod(size) > MAX_PIXELS:
+        return None
+    if len(content) <= WAITING_BYTES:
+        yield
+    try:
+        decoded = _reduced(content, size, image_format, decode)
+    except ValueError:
+        return None
+    if decoded is None:
+        return None
+    if decoded[0].nbytes <= WAITING_BYTES:
+        yield
+    return _fitted(*decoded, image_format)
+
+
+def _of_any_file(path: Path, image_format: ImageFormat, content: bytes | None) -> Steps[PixelArray]:
+    """The pixels of a file that Pillow opens."""
+    small = content is not None and len(content) <= WAITING_BYTES
     with opened_image(path, content) as opened:
-        if content is not None and len(content) <= WAITING_BYTES:
+        if small:
             yield
         stored, extent = _stored(path, opened, image_format)
-        if content is not None and stored.nbytes <= WAITING_BYTES:
+        if small and stored.nbytes <= WAITING_BYTES:
             yield
-        orientation = opened.getexif().get(ORIENTATION, 1)  # formats that turn pixels themselves have lost it by now
-        size = (image_format.height, image_format.width)
-        crop = image_format.resize == "crop"
-        return turned(fitted(stored, extent, size[::-1] if swaps_sides(orientation) else size, crop=crop), orientation)
+        # formats that turn pixels themselves have lost it by now
+        return _fitted(stored, extent, image_format, opened.getexif().get(ORIENTATION, 1))
+
+
+def _fitted(stored: PixelArray, extent: Sides, image_format: ImageFormat, orientation: int = 1) -> PixelArray:
+    """Stored pixels in the size of the format, as they are to be seen."""
+    size = (image_format.height, image_format.width)
+    if swaps_sides(orientation):
+        size = size[::-1]
+    return turned(fitted(stored, extent, size, crop=image_format.resize == "crop"), orientation)
 
 
 def whole_picture(path: Path, image_format: ImageFormat, content: bytes | None = None) -> tuple[PixelArray, str]:
@@ -70,7 +106,7 @@ def shape_of(image_format: ImageFormat) -> tuple[int, int, int]:
     return image_format.channels, image_format.height, image_format.width
 
 
-def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[PixelArray, tuple[float, float]]:
+def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[PixelArray, Sides]:
     """The pixels of a file as they are stored (height, width, channels), 8 bits each, and the extent of the picture.
 
     JPEG files are reduced while they are decoded, but not below the size of the format.
@@ -79,20 +115,29 @@ def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[P
 
     if opened.mode == "F":
         raise BadImage(path, "unsupported", "floating-point pixels have no fixed range")
-    grey = image_format.channels == 1
-    least = max(image_format.height, image_format.width)
-    width, height = opened.size
-    divisor = max((each for each in (2, 4, 8) if min(width, height) >= each * least), default=1)
     decode = jpeg_decoder(image_format.decoder)
     if decode is not None and isinstance(opened, JpegImageFile) and opened.mode in ("L", "RGB"):
-        decoded = decode(_content(path, opened), grey, (height, width), divisor)
+        decoded = _reduced(_content(path, opened), opened.size[::-1], image_format, decode)
         if decoded is not None:
-            return decoded, (height, width) if len(decoded) == height else (height / divisor, width / divisor)
-    draft = opened.draft("L" if grey else "RGB", (least, least))
+            return decoded
+    mode, least = ("L" if image_format.channels == 1 else "RGB"), max(image_format.height, image_format.width)
+    draft = opened.draft(mode, (least, least))
     opened.load()
-    pixels = np.asarray(_eight_bits(opened, "L" if grey else "RGB"), dtype=np.uint8)
+    pixels = np.asarray(_eight_bits(opened, mode), dtype=np.uint8)
     _, _, wide, tall = draft[1] if draft else (0, 0, *pixels.shape[1::-1])
     return pixels.reshape(*pixels.shape[:2], -1), (tall, wide)
+
+
+def _reduced(
+    content: bytes, size: tuple[int, int], image_format: ImageFormat, decode: JpegDecoder
+) -> tuple[PixelArray, Sides] | None:
+    """The same of a JPEG file of this (height, width) by another decoder; None where it is not for this one."""
+    least = max(image_format.height, image_format.width)
+    divisor = max((each for each in (2, 4, 8) if min(size) >= each * least), default=1)
+    pixels = decode(content, image_format.channels == 1, size, divisor)
+    if pixels is None:
+        return None
+    return pixels, size if len(pixels) == size[0] else (size[0] / divisor, size[1] / divisor)
 
 
 def _content(path: Path, opened: ImageFile) -> bytes:
