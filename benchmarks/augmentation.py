@@ -18,7 +18,7 @@ import torch
 from clfkit.augmentations import Augmenter
 from clfkit.components import augmentations
 from clfkit.data.bundle import ClassMap, DataSpec
-from clfkit.engines.pytorch.device import keep_freed_memory
+from clfkit.freed_memory import keep_freed_memory
 from clfkit.vision import torchvision
 
 SIZES = (28, 64, 160)

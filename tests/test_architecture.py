@@ -15,7 +15,7 @@ PACKAGE = Path(clfkit.__file__).parent
 # The same table stands in docs/architecture.md. A name stands for a module or for a whole folder; the longest one
 # that fits counts. A module imports from lower floors, or from its own folder.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "rng", "vision", "wording", "interruption", "reporting", "world", "axes"),
+    ("errors", "rng", "freed_memory", "vision", "wording", "interruption", "reporting", "world", "axes"),
     ("options", "plugins", "storage", "pages", "attempts"),
     ("document", "signature", "tracker_files", "locking"),
     ("registry",),

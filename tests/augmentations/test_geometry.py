@@ -174,6 +174,18 @@ def test_float_pixels_are_normalised_as_bytes_are() -> None:
     assert torch.equal(floats, images.float()), "never in place"
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_large_batch_is_normalised_as_its_images_are(layout: torch.memory_format) -> None:
+    """In pieces, into memory of another kind."""
+    normalize, images = Normalizer(SPEC, torch.device("cpu"), layout=layout), images_of(4000)
+    found = normalize(images)
+    assert found.nbytes > 1 << 23 and found.is_contiguous(memory_format=layout)
+    assert torch.equal(found, torch.cat([normalize(part) for part in images.split(100)]))
+    floats = images.float()
+    assert torch.equal(normalize(floats), found)
+    assert torch.equal(floats, images.float()), "never in place"
+
+
 def test_ranges_the_wrong_way_round_are_refused() -> None:
     for wrong in ({"name": "affine", "scale": (1.2, 0.8)}, {"name": "random_resized_crop", "scale": (0.9, 0.1)}):
         with pytest.raises(ValidationError, match=r"must be \[smallest, largest\]"):

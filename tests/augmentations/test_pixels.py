@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +26,6 @@ from clfkit.augmentations._colour import (
     turned,
 )
 from clfkit.augmentations._geometry import resample
-from clfkit.augmentations._pieces import HUGE_BYTES, changed
 from clfkit.augmentations.perspective import inverse_perspective
 from clfkit.components import augmentations
 from clfkit.data.bundle import ClassMap, DataSpec
@@ -192,16 +190,3 @@ def test_ranges_the_wrong_way_round_are_refused() -> None:
     for wrong in ({"name": "blur", "sigma": (2.0, 1.0)}, {"name": "erase", "ratio": (2.0, 0.5)}):
         with pytest.raises(ValidationError, match=r"must be \[smallest, largest\]"):
             augmented(wrong, images_of(1))
-
-
-@pytest.mark.parametrize("refuses", [False, True])
-def test_large_batches_are_the_same_with_and_without_huge_pages(refuses: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOMEM, "Cannot allocate memory")
-
-    if refuses:
-        monkeypatch.setattr("clfkit.augmentations._pieces.mmap.mmap", refuse)
-    images = torch.rand(8, 1, 512, 512)
-    assert images.nbytes >= HUGE_BYTES
-    ours = changed(images, np.ones(8, np.bool_), lambda some, shift: some + shift[:, None, None, None], np.arange(8.0))
-    torch.testing.assert_close(ours, images + torch.arange(8)[:, None, None, None], rtol=0, atol=0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from clfkit.augmentations._memory import empty_like
+from clfkit.freed_memory import empty
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ def changed(
     if not len(places):
         return images
     everything = len(places) == len(images)
-    result = empty_like(images)
+    result = empty(images.shape, torch.float32, images.device)
     if not everything:
         result.copy_(images)
     there = [on_device(each, images.device) if isinstance(each, np.ndarray) else each for each in amounts]

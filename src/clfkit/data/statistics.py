@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray, Inputs
+from clfkit.data.threads import threads
 from clfkit.errors import DataError
 
 STATISTICS_SAMPLES = 10_000  # pixels of so many training images settle mean and deviation to four digits
@@ -75,10 +76,12 @@ def levels_of(images: Inputs) -> IndexArray:
     wanted = min(count, STATISTICS_SAMPLES, max(STATISTICS_PIXELS // (height * width), 500))
     chosen = np.linspace(0, count - 1, wanted).astype(np.int64)
     levels, step = np.zeros((channels, 256), np.int64), max(1, wanted * height * width // COUNTED_PIXELS)
-    for start in range(0, wanted, 100):  # a few at a time: large images may not all fit into memory
-        values = images[chosen[start : start + 100]]
-        for channel in range(channels):
-            levels[channel] += _counts(values[:, channel, ::step])
+    with threads() as pool:
+        for start in range(0, wanted, 100):  # a few at a time: large images may not all fit into memory
+            halves = np.array_split(images[chosen[start : start + 100]], 2)
+            parts = [half[:, channel, ::step] for channel in range(channels) for half in halves]
+            for number, counts in enumerate(pool.map(_counts, parts)):
+                levels[number // 2] += counts
     return levels
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from clfkit.freed_memory import keep_freed_memory
+
 THREADS = min(8, os.cpu_count() or 1)
 """How many decode at a time; Pillow lets go of the interpreter lock while it decodes and resizes."""
 
@@ -14,6 +16,7 @@ THREADS = min(8, os.cpu_count() or 1)
 @contextmanager
 def threads(count: int = THREADS) -> Iterator[ThreadPoolExecutor]:
     """A pool of threads. When it is left early, by a signal too, what no thread has begun is dropped."""
+    keep_freed_memory()
     pool = ThreadPoolExecutor(count)
     try:
         yield pool

@@ -1,11 +1,8 @@
-"""Where and how torch computes: device, precision, layout, memory, random draws, reproducible operations."""
+"""Where and how torch computes: device, precision, layout, random draws, reproducible operations."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
-from functools import cache
 
 import numpy as np
 import torch
@@ -13,8 +10,6 @@ import torch
 from clfkit.engines.base import EngineSetup
 from clfkit.errors import UsageError
 from clfkit.world import World
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # numbers of malloc.h
 
 EVALUATION_NUMBERS = {"cpu": 80_000}
 """Inputs, or outputs where they are more, in one batch of an evaluation: as many as a processor's caches and allocator
@@ -94,20 +89,3 @@ def takes_channels_last(setup: EngineSetup, device: torch.device) -> bool:
     if setup.channels_last != "auto":
         return bool(setup.channels_last)
     return setup.spec.inputs == "image" and device.type in ("cpu", "cuda")
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Let glibc keep the memory of arrays up to 8 MB when they are freed, instead of handing it back to the system.
-
-    Otherwise the pages of every activation are fetched anew, zeroed by the system, in every step; whether they are
-    depends on what was freed before, so that the same run takes one time or another by chance. Limits beyond these
-    gain nothing more and fragment: the process may then double its memory. It holds for the whole process; other C
-    libraries are left alone.
-    """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 8 << 20)
-        mallopt(M_TRIM_THRESHOLD, 128 << 20)

@@ -25,7 +25,6 @@ from clfkit.engines.pytorch.device import (
     choose_precision,
     default_generator,
     dtype_of,
-    keep_freed_memory,
     make_deterministic,
 )
 from clfkit.engines.pytorch.feed import Feed, Normalizer
@@ -36,6 +35,7 @@ from clfkit.engines.pytorch.optimizing import build_optimizer, by_rate, eager_st
 from clfkit.engines.pytorch.roof import flops_a_second, flops_of_a_sample
 from clfkit.engines.pytorch.state import fetch, from_arrays, optimizer_arrays, put_optimizer_arrays, to_arrays
 from clfkit.engines.threads import choose_threads
+from clfkit.freed_memory import keep_freed_memory
 from clfkit.losses import build_loss
 from clfkit.models.fine_tuning import LearnsLater
 from clfkit.models.weight_files import weights_notes

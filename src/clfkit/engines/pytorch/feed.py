@@ -15,8 +15,12 @@ from clfkit.data.bundle import DataSpec, IndexArray, Inputs, Split
 from clfkit.data.prefetch import AUTO_WORKERS, Prefetch
 from clfkit.engines.pytorch.footprint import release
 from clfkit.errors import UsageError
+from clfkit.freed_memory import empty
 from clfkit.interruption import give_way
 from clfkit.world import World, own
+
+PIECE_NUMBERS = {"cpu": 1 << 19}
+"""Numbers of a large batch that are normalised at a time: so many fit a processor's caches."""
 
 RESIDENT_SHARE = 0.5
 """Largest share of a GPU's free memory that samples may occupy."""
@@ -59,10 +63,26 @@ class Normalizer(nn.Module):
         """The same of samples that lie where the statistics do."""
         if not self._image:
             return ((inputs.double() - self.mean) / self.scale).to(self._dtype)
+        piece = PIECE_NUMBERS.get(inputs.device.type, inputs.numel())
+        if inputs.numel() > piece:
+            return self._in_pieces(inputs, max(1, piece // inputs[0].numel()))
         pixels = inputs.to(self._dtype, memory_format=self._layout)
         if inputs.dtype == torch.uint8:
             return pixels.sub_(self.mean).mul_(self.scale)
         return (pixels - self.mean).mul_(self.scale)  # between bytes, from augmentations; float32 holds those as well
+
+    def _in_pieces(self, inputs: Tensor, size: int) -> Tensor:
+        """The same numbers of so many images at a time; laid out anew at the end, since sums over whole planes are
+        faster."""
+        count, channels, height, width = inputs.shape
+        if self._layout == torch.channels_last:
+            result = empty((count, height, width, channels), self._dtype, inputs.device).permute(0, 3, 1, 2)
+        else:
+            result = empty(inputs.shape, self._dtype, inputs.device)
+        for start in range(0, count, size):
+            pixels = inputs[start : start + size].to(self._dtype, copy=True)
+            result[start : start + size] = pixels.sub_(self.mean).mul_(self.scale)
+        return result
 
 
 class Feed:
