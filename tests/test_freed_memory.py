@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import errno
+import mmap
+import subprocess
+import sys
 from collections import deque
 
 import numpy as np
 import pytest
 import torch
 
+from clfkit import freed_memory
 from clfkit.augmentations._pieces import changed
-from clfkit.freed_memory import LARGE_BYTES, empty, keep_freed_memory
+from clfkit.freed_memory import LARGE_BYTES, LARGEST_BYTES, empty, give_back
 
 CPU = torch.device("cpu")
 MANY = LARGE_BYTES // 4  # float32 numbers
+huge_pages = pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="the system's allocator is used here")
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +35,7 @@ def place(tensor: torch.Tensor) -> int:
     return tensor.data_ptr()
 
 
+@huge_pages
 def test_it_is_taken_again_when_no_tensor_holds_it() -> None:
     first = new()
     where, part = place(first), first[5:7]
@@ -40,8 +46,9 @@ def test_it_is_taken_again_when_no_tensor_holds_it() -> None:
     assert place(again) != place(other)
 
 
+@huge_pages
 @pytest.mark.parametrize(("count", "fits"), [(MANY, True), (MANY * 3 // 2, True), (2 * MANY + 1, False)])
-def test_memory_that_is_too_small_or_much_too_large_is_not_taken(count: int, fits: bool) -> None:
+def test_memory_that_is_much_too_large_is_not_taken(count: int, fits: bool) -> None:
     large = new(2 * MANY)
     where = place(large)
     del large
@@ -76,7 +83,35 @@ def test_large_batches_are_the_same_where_the_system_refuses(refuses: bool, monk
     torch.testing.assert_close(ours, images + torch.arange(8)[:, None, None, None], rtol=0, atol=0)
 
 
-def test_asking_twice_is_asking_once() -> None:
-    keep_freed_memory()
-    keep_freed_memory()
-    assert keep_freed_memory.cache_info().currsize == 1
+AT_EXIT = """
+import atexit
+held = []
+def late():
+    from clfkit.freed_memory import empty
+    other = empty(held[0].shape, held[0].dtype, held[0].device).fill_(7)
+    print(float(held[0].max()))
+atexit.register(late)  # runs after what is registered from here on
+import torch
+from clfkit.freed_memory import LARGE_BYTES, empty
+held.append(empty((LARGE_BYTES,), torch.float32, torch.device("cpu")).zero_())
+"""
+
+
+def test_what_is_held_at_the_end_of_a_process_is_not_taken() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, check=True)
+    assert done.stdout == "0.0\n"
+
+
+@huge_pages
+def test_what_lies_idle_is_bounded_and_given_back() -> None:
+    def idle() -> int:
+        return sum(len(memory) for memory in freed_memory._FREE)
+
+    several = [new() for _ in range(5)]
+    del several
+    assert 0 < idle() <= 2 * LARGEST_BYTES
+    give_back()
+    assert idle() == 0
+    large = empty((LARGEST_BYTES + 1,), torch.uint8, CPU)
+    del large
+    assert idle() == 0

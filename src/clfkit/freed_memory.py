@@ -22,6 +22,9 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # numbers of malloc.h
 LARGE_BYTES = 8 << 20
 """Larger arrays are new memory for glibc, whatever was freed."""
 
+LARGEST_BYTES = 256 << 20
+"""Still larger ones are given back: two of them lie idle at most."""
+
 _FREE: deque[mmap.mmap] = deque(maxlen=2)
 
 
@@ -52,9 +55,15 @@ def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> tor
         with contextlib.suppress(OSError):  # memory is short: torch may find some, or says so
             memory = _free(size) or _new(size)
             content = np.frombuffer(memory, np.uint8, size)
-            weakref.finalize(content, _FREE.append, memory)  # the tensor holds the array, the array its memory
+            if size <= LARGEST_BYTES:  # the tensor holds the array, the array its memory
+                weakref.finalize(content, _FREE.append, memory).atexit = False
             return torch.from_numpy(content).view(dtype).view(*shape)
     return torch.empty(*shape, dtype=dtype, device=device)
+
+
+def give_back() -> None:
+    """Give back what lies idle."""
+    _FREE.clear()
 
 
 def _free(size: int) -> mmap.mmap | None:

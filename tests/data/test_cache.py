@@ -24,7 +24,7 @@ from clfkit.components import datasets
 from clfkit.config import load_config
 from clfkit.data.bundle import DataBundle, Dataset
 from clfkit.data.cache import CachedImages
-from clfkit.data.decoding import decoding
+from clfkit.data.decoding import decode_in_steps
 from clfkit.data.files import read_labelled, read_samples
 from clfkit.data.images import ImageFiles
 from clfkit.data.loading import Selection, load_bundle
@@ -76,9 +76,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def decode(path: Path, *rest: object) -> object:
         names.append(path.name)
-        return decoding(path, *rest)  # type: ignore[arg-type]
+        return decode_in_steps(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("clfkit.data.images.decoding", decode)
+    monkeypatch.setattr("clfkit.data.images.decode_in_steps", decode)
     return names
 
 
@@ -166,7 +166,7 @@ def test_another_way_to_the_same_folder_finds_the_same_cache(
     monkeypatch.chdir(photos / "cat")
     root = {"link": tmp_path / "link", "above": photos / "cat" / "..", "relative": Path("..")}[way]
     for module in ("images", "shard_images"):
-        monkeypatch.setattr(f"clfkit.data.{module}.decoding", None)
+        monkeypatch.setattr(f"clfkit.data.{module}.decode_in_steps", None)
     for _ in range(2):
         assert np.array_equal(pixels(read(root, **options)), first)
 
@@ -241,10 +241,10 @@ def test_a_repair_that_is_stopped_leaves_nothing_that_is_believed(
     def stop(path: Path, *rest: object) -> object:
         if path.name == "14.jpg":
             raise KeyboardInterrupt
-        return decoding(path, *rest)  # type: ignore[arg-type]
+        return decode_in_steps(path, *rest)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("clfkit.data.images.decoding", stop)
+        patched.setattr("clfkit.data.images.decode_in_steps", stop)
         read(photos, memory=50)
     assert np.array_equal(pixels(read(photos)), expected)
 
@@ -427,7 +427,7 @@ class Waiting(Quiet):
     def say(self, message):
         if message.startswith("waiting"):
             (there / "waiting").touch()
-decode = images.decoding
+decode = images.decode_in_steps
 def log(path, *rest):
     with (there / "decoded").open("a") as file:
         file.write(path.name + "\\n")
@@ -436,7 +436,7 @@ def log(path, *rest):
             break
         time.sleep(0.02)
     return decode(path, *rest)
-images.decoding = log
+images.decode_in_steps = log
 with heard_by(Waiting()):
     data = {"name": "image_folder", "root": sys.argv[1], "size": 160, "memory": 1}
     inputs = datasets.build(datasets.parse(data), 0).inputs

@@ -46,8 +46,13 @@ def test_one_alone() -> None:
     assert finished(counting(7, 3, [])) == 7
 
 
-def test_what_was_not_finished_lets_go_of_what_it_holds() -> None:
+@pytest.mark.parametrize("error", [DataError("bad"), RuntimeError("bad"), KeyboardInterrupt(), MemoryError()], ids=repr)
+def test_what_was_not_finished_lets_go_of_what_it_holds(error: BaseException) -> None:
     held = []
+
+    def failing() -> Steps[None]:
+        yield
+        raise error
 
     def holding() -> Steps[None]:
         try:
@@ -56,6 +61,6 @@ def test_what_was_not_finished_lets_go_of_what_it_holds() -> None:
         finally:
             held.append("let go")
 
-    with pytest.raises(DataError):
-        in_step([counting(0, 2, [], fails_at=1), holding()])
-    assert held == ["let go"]
+    with pytest.raises(type(error)) as caught:
+        in_step([failing(), holding()])
+    assert held == ["let go"] and caught.value is error

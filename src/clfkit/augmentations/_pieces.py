@@ -50,7 +50,7 @@ def changed(
 
 
 def on_device(numbers: npt.NDArray[Any], device: torch.device) -> Tensor:
-    """As float32 where images are."""
+    """These numbers as float32 on a device."""
     import torch
 
     return torch.from_numpy(numbers.astype(np.float32)).to(device)

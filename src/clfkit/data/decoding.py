@@ -13,7 +13,7 @@ from clfkit.data.bundle import ImageFormat, PixelArray
 from clfkit.data.jpeg_decoders import JpegDecoder, jpeg_decoder
 from clfkit.data.jpeg_headers import plain_size
 from clfkit.data.lockstep import Steps, finished
-from clfkit.data.opening import MAX_PIXELS, opened_image, small_file, too_many_bytes
+from clfkit.data.opening import MAX_PIXELS, STUMBLES, opened_image, small_file, told_of, too_many_bytes
 from clfkit.data.resizing import Sides, fitted, swaps_sides, turned
 from clfkit.errors import BadImage
 
@@ -35,51 +35,53 @@ def decode_image(path: Path, image_format: ImageFormat, content: bytes | None = 
     and of an animation the first frame is taken. Raises BadImage naming the file and what is wrong with it, DataError
     for a disk that cannot be read.
     """
-    return finished(decoding(path, image_format, content))
+    return finished(decode_in_steps(path, image_format, content))
 
 
-def decoding(path: Path, image_format: ImageFormat, content: bytes | None = None) -> Steps[PixelArray]:
-    """The same in three steps: the file is read and its header looked at, pixels are decoded, and they are resized.
+def decode_in_steps(path: Path, image_format: ImageFormat, content: bytes | None = None) -> Steps[PixelArray]:
+    """The same with pauses: before a plain JPEG file is decoded, and before pixels are resized.
 
-    It is not paused while it holds much memory, nor while it holds an open file.
+    There is none while it holds an open file, what Pillow has made of one, or more than WAITING_BYTES.
     """
     content = small_file(path, WAITING_BYTES) if content is None else content
     if content is not None and (decode := jpeg_decoder(image_format.decoder)):
-        found = yield from _of_plain_file(content, image_format, decode)
+        found = yield from _of_plain_file(path, content, image_format, decode)
         if found is not None:
             return found
-    return (yield from _of_any_file(path, image_format, content))
+    stored, extent, orientation = _by_pillow(path, content, image_format)
+    if stored.nbytes <= WAITING_BYTES:
+        yield
+    with told_of(path):
+        return _fitted(stored, extent, image_format, orientation)
 
 
-def _of_plain_file(content: bytes, image_format: ImageFormat, decode: JpegDecoder) -> Steps[PixelArray | None]:
-    """What `decode` makes of a plain JPEG file; None for all other files, damaged ones among them."""
+def _of_plain_file(
+    path: Path, content: bytes, image_format: ImageFormat, decode: JpegDecoder
+) -> Steps[PixelArray | None]:
+    """What `decode` makes of a plain JPEG file; None for all others and damaged ones, of which Pillow's way tells."""
     size = plain_size(content)
-    if size is None or math.prod(size) > MAX_PIXELS:
+    if size is None or math.prod(size) > MAX_PIXELS or len(content) > MOST_JPEG_BYTES:
         return None
     if len(content) <= WAITING_BYTES:
         yield
     try:
         decoded = _reduced(content, size, image_format, decode)
-    except ValueError:
+    except (OSError, *STUMBLES):
         return None
     if decoded is None:
         return None
     if decoded[0].nbytes <= WAITING_BYTES:
         yield
-    return _fitted(*decoded, image_format)
+    with told_of(path):
+        return _fitted(*decoded, image_format)
 
 
-def _of_any_file(path: Path, image_format: ImageFormat, content: bytes | None) -> Steps[PixelArray]:
-    """The pixels of a file that Pillow opens."""
-    small = content is not None and len(content) <= WAITING_BYTES
+def _by_pillow(path: Path, content: bytes | None, image_format: ImageFormat) -> tuple[PixelArray, Sides, int]:
+    """The pixels of any file as they are stored, see `_stored`, and how the camera was held."""
     with opened_image(path, content) as opened:
-        if small:
-            yield
         stored, extent = _stored(path, opened, image_format)
-        if small and stored.nbytes <= WAITING_BYTES:
-            yield
         # formats that turn pixels themselves have lost it by now
-        return _fitted(stored, extent, image_format, opened.getexif().get(ORIENTATION, 1))
+        return stored, extent, opened.getexif().get(ORIENTATION, 1)
 
 
 def _fitted(stored: PixelArray, extent: Sides, image_format: ImageFormat, orientation: int = 1) -> PixelArray:
@@ -131,7 +133,7 @@ def _stored(path: Path, opened: ImageFile, image_format: ImageFormat) -> tuple[P
 def _reduced(
     content: bytes, size: tuple[int, int], image_format: ImageFormat, decode: JpegDecoder
 ) -> tuple[PixelArray, Sides] | None:
-    """The same of a JPEG file of this (height, width) by another decoder; None where it is not for this one."""
+    """What `_stored` returns, of a JPEG file of this (height, width) by this decoder; None where it is not for it."""
     least = max(image_format.height, image_format.width)
     divisor = max((each for each in (2, 4, 8) if min(size) >= each * least), default=1)
     pixels = decode(content, image_format.channels == 1, size, divisor)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, Marked, PixelArray
-from clfkit.data.decoding import decode_image, decoding, shape_of, whole_picture
+from clfkit.data.decoding import decode_image, decode_in_steps, shape_of, whole_picture
 from clfkit.data.lockstep import Steps, in_step
 from clfkit.data.names import Names
 from clfkit.data.opening import no_file, read_file, refused
@@ -44,7 +44,7 @@ class Images(Inputs, Marked, Protocol):
     def decode(self, row: int) -> PixelArray:
         """One image, uint8 (channels, height, width). Raises BadImage, DataError for a disk that cannot be read."""
 
-    def decoding(self, row: int) -> Steps[PixelArray]:
+    def decode_in_steps(self, row: int) -> Steps[PixelArray]:
         """The same in steps."""
 
     def lost(self) -> Mapping[int, BadImage]:
@@ -65,19 +65,19 @@ class Images(Inputs, Marked, Protocol):
 
 def decode_all(images: Images, progress: Callable[[int], object] = lambda count: None) -> PixelArray:
     """All images as one array; see `decode_each`."""
-    return decode_each(len(images), images.decoding, images.format, progress)
+    return decode_each(len(images), images.decode_in_steps, images.format, progress)
 
 
 def decode_each(
     count: int,
-    decoding: Callable[[int], Steps[PixelArray]],
+    decode: Callable[[int], Steps[PixelArray]],
     image_format: ImageFormat,
     progress: Callable[[int], object] = lambda count: None,
 ) -> PixelArray:
-    """What `decoding` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
+    """What `decode` makes of the positions from 0 to below `count`, as one array, decoded by several threads."""
     pixels = np.empty((count, *shape_of(image_format)), np.uint8)
     with threads() as pool:
-        for done in decode_into(pixels, range(count), decoding, pool):
+        for done in decode_into(pixels, range(count), decode, pool):
             progress(done)
     return pixels
 
@@ -85,10 +85,10 @@ def decode_each(
 def decode_into(
     pixels: PixelArray,
     rows: Sequence[int] | IndexArray,
-    decoding: Callable[[int], Steps[PixelArray]],
+    decode: Callable[[int], Steps[PixelArray]],
     pool: ThreadPoolExecutor,
 ) -> Iterator[int]:
-    """Put what `decoding` makes of each row into `pixels[row]`; the threads of `pool` begin at once.
+    """Put what `decode` makes of each row into `pixels[row]`; the threads of `pool` begin at once.
 
     Yields how many more are there. The iterator raises what was raised for the first of the rows that failed.
     """
@@ -96,7 +96,7 @@ def decode_into(
 
     def place(start: int) -> int:
         some = rows[start : start + at_once]
-        for row, found in zip(some, in_step([decoding(row) for row in some]), strict=True):
+        for row, found in zip(some, in_step([decode(row) for row in some]), strict=True):
             pixels[row] = found
         return len(some)
 
@@ -150,7 +150,7 @@ class ImageFiles:
     def __getitem__(self, indices: IndexArray) -> PixelArray:
         """The pixels of the files at `indices`. Raises DataError naming a file that cannot be read."""
         chosen = np.arange(len(self))[indices]
-        return decode_each(len(chosen), lambda position: self.decoding(chosen[position]), self.format)
+        return decode_each(len(chosen), lambda position: self.decode_in_steps(chosen[position]), self.format)
 
     def whole(self, row: int) -> tuple[PixelArray, str]:
         """See Images."""
@@ -160,9 +160,9 @@ class ImageFiles:
         """The pixels of one file. Raises BadImage, DataError for a disk that cannot be read."""
         return decode_image(self.path(row), self.format)
 
-    def decoding(self, row: int | np.integer[Any]) -> Steps[PixelArray]:
+    def decode_in_steps(self, row: int | np.integer[Any]) -> Steps[PixelArray]:
         """The same in steps."""
-        return decoding(self.path(row), self.format)
+        return decode_in_steps(self.path(row), self.format)
 
     def lost(self) -> Mapping[int, BadImage]:
         """See Images."""

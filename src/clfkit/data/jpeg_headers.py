@@ -44,7 +44,7 @@ def _harmless(marker: int, segment: bytes) -> bool:
     if marker == QUANTISATION:
         return len(segment) % ONE_TABLE == 0 and all(each < 16 for each in segment[::ONE_TABLE])
     if marker == JFIF:
-        return segment.startswith(b"JFIF\0")
+        return segment.startswith(b"JFIF\0") and len(segment) >= 14
     if marker == PROFILE:
         return segment.startswith(b"ICC_PROFILE\0") and len(segment) > 13
     return marker in PASSED_OVER

@@ -21,21 +21,23 @@ def in_step(works: Sequence[Steps[Result]]) -> list[Result]:
     results: dict[int, Result] = {}
     failure: DataError | None = None
     going = list(enumerate(works))
-    while going:
-        paused = []
-        for place, work in going:
-            try:
-                next(work)
-                paused.append((place, work))
-            except StopIteration as end:
-                results[place] = end.value
-            except DataError as error:
-                failure = error  # those behind it matter no more, those before it may fail yet
-                break
-        going = paused
-    if failure is not None:
+    try:
+        while going:
+            paused = []
+            for place, work in going:
+                try:
+                    next(work)
+                    paused.append((place, work))
+                except StopIteration as end:
+                    results[place] = end.value
+                except DataError as error:
+                    failure = error  # those behind it matter no more, those before it may fail yet
+                    break
+            going = paused
+    finally:
         for work in works:
-            work.close()
+            work.close()  # whatever ended it: they may hold files
+    if failure is not None:
         raise failure
     return [results[place] for place in range(len(works))]
 

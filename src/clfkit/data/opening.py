@@ -86,13 +86,12 @@ def opened_image(path: Path, content: bytes | None = None) -> Iterator[ImageFile
     """
     from PIL import Image, UnidentifiedImageError
 
-    with opened_file(path) if content is None else io.BytesIO(content) as file:
-        start = b""
+    with opened_file(path) if content is None else io.BytesIO(content) as file, told_of(path):
+        start = file.read(BEGINNING)
+        if not start:
+            raise BadImage(path, "empty", "an empty file")
+        file.seek(0)
         try:
-            start = file.read(BEGINNING)
-            if not start:
-                raise BadImage(path, "empty", "an empty file")
-            file.seek(0)
             with Image.open(file, formats=READ) as opened:
                 width, height = opened.size
                 if width * height > MAX_PIXELS:
@@ -103,10 +102,17 @@ def opened_image(path: Path, content: bytes | None = None) -> Iterator[ImageFile
             raise BadImage(path, *_unidentified(start)) from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise BadImage(path, "too large", f"more than the {MAX_PIXELS:,} pixels that are read") from None
-        except OSError as error:
-            raise refused(path, error) from None
-        except STUMBLES as error:
-            raise BadImage(path, "damaged", f"damaged image: {error}") from None
+
+
+@contextlib.contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """What goes wrong while an image is worked at is told of this file: raises BadImage, or DataError for a disk."""
+    try:
+        yield
+    except OSError as error:
+        raise refused(path, error) from None
+    except STUMBLES as error:
+        raise BadImage(path, "damaged", f"damaged image: {error}") from None
 
 
 def opened_file(path: Path) -> BinaryIO:
@@ -126,17 +132,24 @@ def opened_file(path: Path) -> BinaryIO:
 
 def read_file(path: Path) -> bytes:
     """The bytes of a regular file. Raises as `opened_file` does, and BadImage for one larger than an image may be."""
-    content = small_file(path, MOST_BYTES)
-    if content is None:
-        raise too_many_bytes(path, path.stat().st_size)
-    return content
+    found = _content_or_size(path, MOST_BYTES)
+    if isinstance(found, int):
+        raise too_many_bytes(path, found)
+    return found
 
 
 def small_file(path: Path, most: int) -> bytes | None:
     """The bytes of a regular file, None where there are more than `most`. Raises as `opened_file` does."""
+    found = _content_or_size(path, most)
+    return None if isinstance(found, int) else found
+
+
+def _content_or_size(path: Path, most: int) -> bytes | int:
+    """The bytes of a file, or how many there are where they are more than `most`."""
     with opened_file(path) as file:
         try:
-            return file.read() if os.fstat(file.fileno()).st_size <= most else None
+            size = os.fstat(file.fileno()).st_size
+            return file.read() if size <= most else size
         except OSError as error:
             raise refused(path, error) from None
 

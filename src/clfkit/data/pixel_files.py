@@ -182,7 +182,7 @@ class PixelFile:
             for lookup in sets:
                 new = lookup.copy_to(pixels, new, self.ids[rows])
             progress.advance(len(pixels) - len(new))
-            return chunk, pixels, decode_into(pixels, new, lambda row: images.decoding(rows.start + row), pool)
+            return chunk, pixels, decode_into(pixels, new, lambda row: images.decode_in_steps(rows.start + row), pool)
 
         ahead = begin(missing[0])
         for following in (*missing[1:], None):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clfkit.data.bundle import ImageFormat, IndexArray, PixelArray
-from clfkit.data.decoding import decode_image, decoding, shape_of, whole_picture
+from clfkit.data.decoding import decode_image, decode_in_steps, shape_of, whole_picture
 from clfkit.data.images import decode_each
 from clfkit.data.lockstep import Steps
 from clfkit.data.shards import ShardIndex
@@ -64,7 +64,7 @@ class ShardImages:
     def __getitem__(self, indices: IndexArray) -> PixelArray:
         """The pixels of the images at `indices`. Raises DataError naming the shard and the byte of a damaged one."""
         chosen = np.arange(len(self))[indices]
-        return decode_each(len(chosen), lambda position: self.decoding(chosen[position]), self.format)
+        return decode_each(len(chosen), lambda position: self.decode_in_steps(chosen[position]), self.format)
 
     def origins(self) -> Iterator[bytes]:
         """For each image its shard's true path, its place there, and the shard's state."""
@@ -80,9 +80,9 @@ class ShardImages:
         """The pixels of one image. Raises BadImage, and DataError for a shard that cannot be read."""
         return decode_image(self.path(row), self.format, self.content(row))
 
-    def decoding(self, row: int | np.integer[Any]) -> Steps[PixelArray]:
+    def decode_in_steps(self, row: int | np.integer[Any]) -> Steps[PixelArray]:
         """The same in steps."""
-        return (yield from decoding(self.path(row), self.format, self.content(row)))
+        return (yield from decode_in_steps(self.path(row), self.format, self.content(row)))
 
     def whole(self, row: int) -> tuple[PixelArray, str]:
         """See Images."""

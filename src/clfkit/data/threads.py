@@ -15,7 +15,10 @@ THREADS = min(8, os.cpu_count() or 1)
 
 @contextmanager
 def threads(count: int = THREADS) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads. When it is left early, by a signal too, what no thread has begun is dropped."""
+    """A pool of threads. When it is left early, by a signal too, what no thread has begun is dropped.
+
+    From then on the process keeps the memory of arrays that it frees.
+    """
     keep_freed_memory()
     pool = ThreadPoolExecutor(count)
     try:

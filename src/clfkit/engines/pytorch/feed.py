@@ -56,24 +56,25 @@ class Normalizer(nn.Module):
         self.register_buffer("scale", scale.to(at).reshape(shape), persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Raw samples (n, …) → normalised ones, on the device."""
-        return self.standardized(inputs.to(self.mean.device)).to(self._device)
+        """Raw samples (n, …) → normalised ones, on the device; those of a large batch in pieces."""
+        there = inputs.to(self.mean.device)
+        piece = PIECE_NUMBERS.get(there.device.type, there.numel())
+        if self._image and there.numel() > piece:
+            return self._in_pieces(there, max(1, piece // there[0].numel())).to(self._device)
+        return self.standardized(there).to(self._device)
 
     def standardized(self, inputs: Tensor) -> Tensor:
-        """The same of samples that lie where the statistics do."""
+        """The same of samples that lie where the statistics do; one formula for any number, as exports need."""
         if not self._image:
             return ((inputs.double() - self.mean) / self.scale).to(self._dtype)
-        piece = PIECE_NUMBERS.get(inputs.device.type, inputs.numel())
-        if inputs.numel() > piece:
-            return self._in_pieces(inputs, max(1, piece // inputs[0].numel()))
         pixels = inputs.to(self._dtype, memory_format=self._layout)
         if inputs.dtype == torch.uint8:
             return pixels.sub_(self.mean).mul_(self.scale)
         return (pixels - self.mean).mul_(self.scale)  # between bytes, from augmentations; float32 holds those as well
 
     def _in_pieces(self, inputs: Tensor, size: int) -> Tensor:
-        """The same numbers of so many images at a time; laid out anew at the end, since sums over whole planes are
-        faster."""
+        """The numbers of `standardized`, of so many images at a time: calculated as (n, C, H, W), which is faster, and
+        only then laid out as the model wants them."""
         count, channels, height, width = inputs.shape
         if self._layout == torch.channels_last:
             result = empty((count, height, width, channels), self._dtype, inputs.device).permute(0, 3, 1, 2)

@@ -14,6 +14,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from clfkit.freed_memory import give_back
+
 CPU_WORDS = ("not enough memory", "can't allocate memory")
 """What a RuntimeError says when a processor has no memory left."""
 
@@ -91,8 +93,9 @@ def lack_of_memory(error: RuntimeError) -> str | None:
 
 
 def release() -> None:
-    """Give a GPU's memory that nothing refers to back to it, so that it counts as free."""
+    """Give memory that nothing refers to back to the GPU, so that it counts as free, and to the system."""
     gc.collect()
+    give_back()
     torch.cuda.empty_cache()
 
 
