@@ -144,6 +144,16 @@ def test_only_changed_and_new_files_are_decoded_again(photos: Path, decoded: lis
     assert cache_file("pixels").stat().st_size == COUNT * 3 * SIDE**2, "the old one is gone"
 
 
+def test_what_is_kept_under_another_name_is_not_decoded_again(photos: Path, decoded: list[str]) -> None:
+    first = pixels(read(photos))
+    for kind in ("ids", "pixels", "journal"):
+        file = cache_file(kind)
+        file.rename(file.with_name(f"{'0' * 32}.{kind}"))
+    assert np.array_equal(pixels(read(photos)), first)
+    assert len(decoded) == COUNT
+    assert cache_file("ids").stem != "0" * 32
+
+
 def test_another_format_has_a_cache_of_its_own(photos: Path, tmp_path: Path) -> None:
     read(photos, cache=str(tmp_path / "kept"))
     read(photos, cache=str(tmp_path / "kept"), resize="stretch")

@@ -50,3 +50,11 @@ def test_collected_names_follow_each_other() -> None:
 def test_what_is_not_utf8_is_refused() -> None:
     with pytest.raises(UnicodeEncodeError):
         Names.of(["\udcff"])
+
+
+@given(texts, st.integers(1, 4))
+def test_lines_are_the_names_joined(names: list[str], at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clfkit.data.names.NAMES_AT_ONCE", at_once)
+        assert Names.of(names).lines(b"\0") == "\0".join(names).encode()
+        assert Names.of(names).lines() == "\n".join(names).encode()

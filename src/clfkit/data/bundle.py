@@ -207,6 +207,11 @@ class Split:
         return np.bincount(self.labels, minlength=classes).astype(np.int64)
 
 
+def _lines(ids: Ids) -> bytes:
+    """Ids, one a line."""
+    return ids.lines() if isinstance(ids, Names) else "\n".join(map(str, ids.tolist())).encode()
+
+
 def digest_of(inputs: Inputs, rows: IndexArray, about: str = "") -> str:
     """SHA-256 over these rows of the inputs, their form, and what else they are about."""
     digest = hashlib.sha256(f"{about}\0{inputs.dtype}\0{inputs.shape[1:]}".encode())
@@ -285,8 +290,7 @@ class DataBundle:
             split: Split = getattr(self, name)
             digest.update(f"\0{name}\0{split.inputs.shape}".encode())
             for start in range(0, len(split), IDS_AT_ONCE):
-                text = "\n".join(map(str, split.ids[start : start + IDS_AT_ONCE].tolist()))
-                digest.update(("\n" * (start > 0) + text).encode())
+                digest.update(b"\n" * (start > 0) + _lines(split.ids[start : start + IDS_AT_ONCE]))
             digest.update(split.labels.tobytes())
             if isinstance(split.inputs, np.ndarray):
                 digest.update(np.ascontiguousarray(split.inputs).data)

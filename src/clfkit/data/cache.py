@@ -15,9 +15,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from clfkit.data.bundle import ImageFormat, IndexArray, Inputs, PixelArray
-from clfkit.data.decoding import shape_of
 from clfkit.data.images import MEGABYTE, Images, decode_all, fits
-from clfkit.data.pixel_files import PixelFile, kept_files, remove, row_ids
+from clfkit.data.pixel_files import PixelFile, kept_files, remove
 from clfkit.reporting import say, work
 
 GIGABYTE = 1000 * MEGABYTE
@@ -142,7 +141,7 @@ def load_cached(images: Images, folder: CacheFolder, megabytes: int) -> Inputs |
         say(f"note: decoded images take {_shown(size)}, more than data.cache_limit ({folder.limit:g} GB): not cached")
         return None
     resident = fits(len(images), images.format, megabytes)
-    kept = PixelFile(folder.path, row_ids(images), shape_of(images.format))
+    kept = PixelFile.of(folder.path, images)
     try:
         with folder.held() as refusal:
             if missing := kept.missing(check=resident):

@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 Positions = npt.NDArray[np.int64]
 
+NAMES_AT_ONCE = 10_000
+"""That are objects at the same time where all are gone through, so that they take no memory to speak of."""
+
 ODD = "surrogateescape"
 """How bytes that are not UTF-8 stand in a str, and come back from it."""
 
@@ -67,6 +70,11 @@ class Names:
         """The names in UTF-8."""
         text = self.text
         return (text[begin:end] for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True))
+
+    def lines(self, end: bytes = b"\n") -> bytes:
+        """The names in UTF-8 in one piece, each with `end` behind it but the last."""
+        starts = range(0, len(self), NAMES_AT_ONCE)
+        return end.join(end.join(self[start : start + NAMES_AT_ONCE].encoded()) for start in starts)
 
     def tolist(self) -> list[str]:
         """The names as a list."""

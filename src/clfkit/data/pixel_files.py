@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray, PixelArray
+from clfkit.data.decoding import shape_of
 from clfkit.data.images import MEGABYTE, Images, decode_into
 from clfkit.data.jpeg_decoders import versions
 from clfkit.data.threads import threads
@@ -38,8 +39,12 @@ def row_ids(images: Images) -> RowIds:
 
     Raises DataError for a missing file.
     """
-    transform = f"{VERSION}\0{versions(images.format.decoder)}\0{images.format.model_dump_json()}"
-    return ids_of(images, transform)
+    return ids_of(images, _transform(images))
+
+
+def _transform(images: Images) -> str:
+    """What is made of the files, and by what."""
+    return f"{VERSION}\0{versions(images.format.decoder)}\0{images.format.model_dump_json()}"
 
 
 def ids_of(images: Images, about: str) -> RowIds:
@@ -71,13 +76,22 @@ class PixelFile:
     """
 
     folder: Path
-    ids: RowIds
+    key: str
+    count: int
     shape: tuple[int, int, int]
 
+    @classmethod
+    def of(cls, folder: Path, images: Images) -> PixelFile:
+        """The file in `folder` for these images. Raises DataError for a missing one."""
+        digest = hashlib.sha256(_transform(images).encode())
+        for origin in images.together():
+            digest.update(origin)
+        return cls(folder, digest.hexdigest()[:32], len(images), shape_of(images.format))
+
     @cached_property
-    def key(self) -> str:
-        """Of the ids of all rows in their order."""
-        return hashlib.sha256(self.ids.tobytes()).hexdigest()[:32]
+    def ids(self) -> RowIds:
+        """Those of its rows (N, 2), as they were written. Raises OSError."""
+        return np.fromfile(self.file("ids"), np.uint64, 2 * self.count).reshape(-1, 2)
 
     def file(self, kind: str) -> Path:
         """Its file of pixels, ids or journal."""
@@ -104,12 +118,12 @@ class PixelFile:
 
     def rows(self, chunk: int) -> range:
         """The rows of a chunk."""
-        return range(chunk * self.chunk_rows, min((chunk + 1) * self.chunk_rows, len(self.ids)))
+        return range(chunk * self.chunk_rows, min((chunk + 1) * self.chunk_rows, self.count))
 
     def journal(self) -> dict[int, int]:
         """Chunk → checksum of its pixels; nothing where the file of pixels is not whole."""
         try:
-            if self.file("pixels").stat().st_size != len(self.ids) * self.row_bytes:
+            if self.file("pixels").stat().st_size != self.count * self.row_bytes:
                 return {}
             text = self.file("journal").read_bytes()
         except FileNotFoundError:
@@ -122,7 +136,7 @@ class PixelFile:
 
         A cache that is not complete was interrupted, and is always checked.
         """
-        journal, chunks = self.journal(), range(-(-len(self.ids) // self.chunk_rows))
+        journal, chunks = self.journal(), range(-(-self.count // self.chunk_rows))
         if not check and all(chunk in journal for chunk in chunks):
             return []
         pixels = self.pixels() if journal else None
@@ -136,7 +150,7 @@ class PixelFile:
 
     def pixels(self) -> PixelArray:
         """All rows (N, channels, height, width), mapped into memory, to be read only. Raises OSError."""
-        return np.asarray(np.memmap(self.file("pixels"), np.uint8, "r", shape=(len(self.ids), *self.shape)))
+        return np.asarray(np.memmap(self.file("pixels"), np.uint8, "r", shape=(self.count, *self.shape)))
 
     def fill(self, images: Images, missing: Sequence[int]) -> None:
         """Put the images of these chunks there: those that an older set holds are copied, the others decoded.
@@ -151,12 +165,13 @@ class PixelFile:
             raise
 
     def _fill(self, images: Images, missing: Sequence[int]) -> None:
-        write_through(self.file("ids"), self.ids.tobytes())
+        ids = row_ids(images)
+        write_through(self.file("ids"), ids.tobytes())
         lost = set(missing)  # their records go first, lest zeros or spoiled pixels be believed after a stop
         good = (_record(*chunk) for chunk in self.journal().items() if chunk[0] not in lost)
         write_through(self.file("journal"), b"".join(good))
         with self.file("pixels").open("ab") as file:
-            file.truncate(len(self.ids) * self.row_bytes)
+            file.truncate(self.count * self.row_bytes)
         with (
             self.file("pixels").open("r+b") as target,
             self.file("journal").open("ab") as journal,
@@ -164,13 +179,13 @@ class PixelFile:
             threads() as pool,
         ):
             flush_folder(self.folder)
-            for chunk, pixels in self._decoded(images, missing, pool, progress):
+            for chunk, pixels in self._decoded(images, ids, missing, pool, progress):
                 target.seek(self.rows(chunk).start * self.row_bytes)
                 _append(target, pixels.data)
                 _append(journal, _record(chunk, zlib.crc32(pixels.data)))
 
     def _decoded(
-        self, images: Images, missing: Sequence[int], pool: ThreadPoolExecutor, progress: Work
+        self, images: Images, ids: RowIds, missing: Sequence[int], pool: ThreadPoolExecutor, progress: Work
     ) -> Iterator[tuple[int, PixelArray]]:
         """Chunks with their pixels. The threads work at the next one while the last one is written."""
         sets = [_Lookup(other) for other in self.others()]
@@ -180,7 +195,7 @@ class PixelFile:
             pixels = np.empty((rows.stop - rows.start, *self.shape), np.uint8)
             new = np.arange(len(pixels))
             for lookup in sets:
-                new = lookup.copy_to(pixels, new, self.ids[rows])
+                new = lookup.copy_to(pixels, new, ids[rows])
             progress.advance(len(pixels) - len(new))
             return chunk, pixels, decode_into(pixels, new, lambda row: images.decode_in_steps(rows.start + row), pool)
 
@@ -195,13 +210,8 @@ class PixelFile:
 
     def others(self) -> list[PixelFile]:
         """Other sets in the same folder: of the same dataset before files came, went or changed."""
-        found = []
-        for file in self.folder.glob("*.ids"):
-            ids = np.frombuffer(file.read_bytes()[: file.stat().st_size // 16 * 16], np.uint64).reshape(-1, 2)
-            other = PixelFile(self.folder, ids, self.shape)
-            if file.stem == other.key != self.key:
-                found.append(other)
-        return found
+        files = [file for file in self.folder.glob("*.ids") if file.stem != self.key]
+        return [PixelFile(self.folder, file.stem, file.stat().st_size // 16, self.shape) for file in files]
 
     def remove_others(self) -> None:
         """Remove whatever else was kept for this dataset; a process that has it open may go on with it."""
@@ -229,8 +239,8 @@ class _Lookup:
 
     def __init__(self, kept: PixelFile) -> None:
         lost = set(kept.missing(check=True))
-        there = np.repeat([chunk not in lost for chunk in range(-(-len(kept.ids) // kept.chunk_rows))], kept.chunk_rows)
-        rows = np.flatnonzero(there[: len(kept.ids)])
+        there = np.repeat([chunk not in lost for chunk in range(-(-kept.count // kept.chunk_rows))], kept.chunk_rows)
+        rows = np.flatnonzero(there[: kept.count])
         self._rows = rows[np.argsort(kept.ids[rows, 0])]
         self._ids = kept.ids[self._rows]
         self._pixels = kept.pixels() if len(rows) else None

@@ -68,13 +68,23 @@ class ShardImages:
 
     def origins(self) -> Iterator[bytes]:
         """For each image its shard's true path, its place there, and the shard's state."""
-        folders = [os.fsencode(os.path.realpath(path)) + b"\0" for path in self.shards]
-        columns = np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard]))
-        rows = memoryview(columns.tobytes())
+        folders = self._true_paths()
+        rows = memoryview(self._places().tobytes())
         return (
             folders[shard] + rows[start : start + 40]
             for shard, start in zip(self.index.shard.tolist(), range(0, len(rows), 40), strict=True)
         )
+
+    def together(self) -> Iterator[bytes]:
+        """See Images."""
+        return iter((*self._true_paths(), self.index.shard.tobytes(), self._places().tobytes()))
+
+    def _true_paths(self) -> list[bytes]:
+        return [os.fsencode(os.path.realpath(path)) + b"\0" for path in self.shards]
+
+    def _places(self) -> IndexArray:
+        """Where each image lies in its shard, and the state of that (N, 5)."""
+        return np.column_stack((self.index.offset, self.index.size, self.states[self.index.shard]))
 
     def decode(self, row: int | np.integer[Any]) -> PixelArray:
         """The pixels of one image. Raises BadImage, and DataError for a shard that cannot be read."""
