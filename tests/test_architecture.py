@@ -165,6 +165,7 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         "engines.pytorch.engine",
         "engines.pytorch.feed",
         "engines.pytorch.footprint",
+        "engines.pytorch.global_draws",
         "engines.pytorch.global_norm",
         "engines.pytorch.guard",
         "engines.pytorch.mixing",
@@ -173,6 +174,7 @@ def test_engines_alone_import_torch_at_the_top() -> None:
         "engines.pytorch.roof",
         "engines.pytorch.state",
         "engines.pytorch.statistics",
+        "engines.pytorch.whole_batch",
         "engines.pytorch.world",
     }
 

@@ -51,8 +51,12 @@ class World:
         """Together: the model as it is to be called in training, so that gradients are averaged over all processes."""
         return model
 
-    def piece(self, learner: Any, *, last: bool) -> AbstractContextManager[object]:
-        """While one piece of a batch goes forward and backward; gradients are exchanged with the last one."""
+    def piece(self, learner: Any, number: int, samples: int, pieces: int = 1) -> AbstractContextManager[object]:
+        """While this process's share of one of the pieces of a batch goes forward and backward.
+
+        What samples do not go through alone (batch norm, draws) is done for the piece as a whole; gradients are
+        exchanged with the last one.
+        """
         return nullcontext()
 
     def guard(self) -> AbstractContextManager[object]:

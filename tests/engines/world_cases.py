@@ -23,6 +23,7 @@ LATE = {
     "name": "custom_head", "backbone": {"name": "resnet_small", "channels": (2, 3), "blocks": 1}, "freeze": True,
     "unfreeze_at": 2, "pooling": "gem", "head": "cosine", "dropout": 0.0,
 }  # fmt: skip
+DEEP = {"name": "resnet_small", "channels": (2, 3), "blocks": 2, "drop_path": 0.5}
 CASES: dict[str, dict[str, Any]] = {
     "mlp": {},
     "cnn": {"model": CNN},
@@ -39,6 +40,10 @@ CASES: dict[str, dict[str, Any]] = {
         "optimizer": {"name": "sgd", "l1": 0.01},
         "clip_norm": 0.1,
     },
+    "dropout": {"model": {"name": "mlp", "hidden": (6, 5), "dropout": 0.4}},
+    "dropout_in_pieces": {"model": {**CNN, "dropout": 0.3}, "accumulate": 2},
+    "dropout_with_an_empty_share": {"model": {**CNN, "batch_norm": False, "dropout": 0.3}},
+    "stochastic_depth": {"model": {"name": "custom_head", "backbone": DEEP, "dropout": 0.2}},
     "backbone_that_learns_later": {"model": LATE, "optimizer": "adamw", "ema": 0.9},
 }
 

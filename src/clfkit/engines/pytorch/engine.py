@@ -119,14 +119,14 @@ class TorchEngine:
         inputs, targets = self._batch(mine, epoch_key)
         weight = targets.weight(self.loss)
         share = world.total(weight) / world.size  # gradients are averaged over the processes, not summed
-        self._random.manual_seed(key ^ world.rank)  # other masks of dropout for other samples
+        self._random.manual_seed(key)
         self._learner = world.learner(self.model)
         sizes = [each.stop - each.start for each in shares]
         pieces = list(zip(torch.split(inputs, sizes), targets.split(sizes), strict=True))
         results = []
         try:
-            for number, (part, answers) in enumerate(pieces, start=1):
-                with world.piece(self._learner, last=number == len(pieces)):
+            for number, (part, answers) in enumerate(pieces):
+                with world.piece(self._learner, number, len(indices), self.pieces.count):
                     results.append(self._learn(part, answers, share))
         except RuntimeError as error:
             if (lack := lack_of_memory(error)) is None:

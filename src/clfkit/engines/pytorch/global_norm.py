@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 
 class _Standardise(torch.autograd.Function):
@@ -54,16 +52,3 @@ def global_batch_norm(
     if weight is not None:
         result = result * weight.view(shape)
     return (result if bias is None else result + bias.view(shape)).to(inputs.dtype)
-
-
-class GlobalBatchNorm(TorchFunctionMode):
-    """While active, batch norm of any module in training goes over all processes; state dicts stay as they are."""
-
-    def __torch_function__(
-        self, function: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # fmt: skip
-        options = kwargs or {}
-        if function is torch.nn.functional.batch_norm and options.get("training"):
-            return global_batch_norm(*args, **options)
-        return function(*args, **options)

@@ -16,11 +16,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from clfkit.engines.pytorch.global_norm import GlobalBatchNorm
+from clfkit.engines.pytorch.global_draws import Rows
+from clfkit.engines.pytorch.whole_batch import WholeBatch
 from clfkit.errors import UsageError, WorkerLost
 from clfkit.interruption import Interruption
 from clfkit.wording import first_line
-from clfkit.world import World
+from clfkit.world import World, cut
 
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 LOST = (
@@ -106,12 +107,15 @@ class TorchWorld(World):
         return self._ddp
 
     @contextmanager
-    def piece(self, learner: DistributedDataParallel, *, last: bool) -> Iterator[None]:
-        """See World. Batch norm takes its statistics over the piece as a whole."""
+    def piece(self, learner: DistributedDataParallel, number: int, samples: int, pieces: int = 1) -> Iterator[None]:
+        """See World."""
+        every = list(cut(samples, pieces))
+        start, whole = every[number]
+        own = self.share(samples, pieces)[number]
         with ExitStack() as during:
-            if not last:
+            if number < len(every) - 1:
                 during.enter_context(learner.no_sync())
-            during.enter_context(GlobalBatchNorm())
+            during.enter_context(WholeBatch(Rows(own.start - start, own.stop - start, whole)))
             yield
 
     def guard(self) -> AbstractContextManager[object]:

@@ -1,0 +1,89 @@
+"""What one of several processes draws for its samples is what one process draws for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from clfkit.engines.pytorch.global_draws import Rows
+from clfkit.engines.pytorch.whole_batch import WholeBatch
+from clfkit.models.stochastic_depth import stochastic_depth
+from clfkit.world import World
+
+Draws = Callable[[Tensor], Tensor]
+
+EACH: dict[str, Draws] = {
+    "dropout": nn.Dropout(0.3),
+    "dropout in place": lambda images: nn.Dropout(0.3, inplace=True)(images + 0),
+    "dropout that is off": nn.Dropout(0.3).eval(),
+    "dropout of none": nn.Dropout(0.0),
+    "dropout of all": nn.Dropout(1.0),
+    "dropout of channels": nn.Dropout2d(0.3),
+    "dropout of rows": lambda images: nn.Dropout1d(0.3)(images.flatten(2)),
+    "dropout of volumes": lambda images: nn.Dropout3d(0.3)(images.unsqueeze(2)),
+    "one after the other": nn.Sequential(nn.Dropout(0.3), nn.ReLU(), nn.Dropout(0.5), stochastic_depth(0.4)),
+    "stochastic depth": stochastic_depth(0.4),
+    "windows": lambda images: functional.dropout(images.reshape(-1, 4), 0.3),
+    "channels last": lambda images: functional.dropout(images.to(memory_format=torch.channels_last), 0.3),
+    "axes changed": lambda images: functional.dropout(images.permute(0, 2, 3, 1), 0.3),
+    "noise": lambda images: images + torch.randn_like(images),
+    "uniform noise": lambda images: images + torch.rand_like(images),
+    "noise of a size": lambda images: images + torch.randn(len(images), 1, 1, 1),
+    "uniform noise of a size": lambda images: images * torch.rand((len(images), 1, 4, 4)),
+    "noise in place": lambda images: images + torch.empty(len(images), 3, 1, 1).normal_(1, 2).uniform_(3, 4),
+    "a number": lambda images: images + torch.rand(()),
+    "a generator of its own": lambda images: images + torch.rand(4, generator=torch.Generator().manual_seed(3)),
+}
+
+
+LARGE_SHARES: dict[str, Draws] = {
+    "samples not first in memory": lambda images: functional.dropout(
+        images.transpose(0, 1).clone().transpose(0, 1), 0.3
+    ),
+    "noise for all alike": lambda images: images + torch.rand(2, 1, 4, 4)[:1],
+}
+"""With one sample a share, the layout is not to be seen, nor is whether noise is for all samples."""
+
+
+@pytest.mark.parametrize("batch", [7, 2])
+@pytest.mark.parametrize("size", [2, 5])
+@pytest.mark.parametrize("case", EACH)
+def test_each_sample_meets_what_it_meets_in_one_process(case: str, batch: int, size: int) -> None:
+    """In batches of 2, some of 5 processes have no sample; how many windows one has is then not to be seen."""
+    if case != "windows" or batch >= size:
+        check(EACH[case], batch, size)
+
+
+@pytest.mark.parametrize("case", LARGE_SHARES)
+def test_where_shares_are_large_other_layouts_are_the_same_too(case: str) -> None:
+    check(LARGE_SHARES[case], 7, 2)
+
+
+def check(function: Draws, batch: int, size: int) -> None:
+    images = torch.linspace(1, 2, batch * 48).reshape(batch, 3, 4, 4)
+    expected, gradient = drawn(function, images)
+    found = []
+    for rank in range(size):
+        world = World()
+        world.rank, world.size = rank, size
+        (own,) = world.share(batch)
+        with WholeBatch(Rows(own.start, own.stop, batch)):
+            found.append(drawn(function, images[own]))
+    assert torch.equal(torch.cat([values for values, _ in found]), expected)
+    assert torch.equal(torch.cat([gradients for _, gradients in found]), gradient)
+
+
+def drawn(function: Draws, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Two results of a function, since the second shows whether the first left the generator as it should, and the
+    gradient of their sum."""
+    images = images.clone().requires_grad_()
+    torch.manual_seed(5)
+    first, second = function(images), function(images)
+    (first.sum() + second.sum()).backward()
+    assert images.grad is not None
+    joined = torch.cat([first.reshape(-1, *first.shape[1:]), second], 1) if first.ndim > 1 else first
+    return joined.detach(), images.grad
