@@ -22,7 +22,7 @@ from clfkit.data.threads import THREADS, threads
 from clfkit.errors import BadImage
 
 MEGABYTE = 1_000_000
-TASK_IMAGES = 8  # that a thread decodes in step before it looks for more: each look takes as long as opening a file
+TASK_IMAGES = 16  # that a thread decodes in step before it looks for more: each look takes as long as opening a file
 
 
 class Images(Inputs, Marked, Protocol):

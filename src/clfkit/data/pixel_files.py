@@ -189,10 +189,12 @@ class PixelFile:
     ) -> Iterator[tuple[int, PixelArray]]:
         """Chunks with their pixels. The threads work at the next one while the last one is written."""
         sets = [_Lookup(other) for other in self.others()]
+        written: list[PixelArray] = []  # whose memory is taken again: that of new arrays would be cleared first
 
         def begin(chunk: int) -> tuple[int, PixelArray, Iterator[int]]:
             rows = _slice(self.rows(chunk))
-            pixels = np.empty((rows.stop - rows.start, *self.shape), np.uint8)
+            memory = written.pop() if written else np.empty((self.chunk_rows, *self.shape), np.uint8)
+            pixels = memory[: rows.stop - rows.start]
             new = np.arange(len(pixels))
             for lookup in sets:
                 new = lookup.copy_to(pixels, new, ids[rows])
@@ -207,6 +209,8 @@ class PixelFile:
             for done in decoding:
                 progress.advance(done)
             yield chunk, pixels
+            if len(pixels) == self.chunk_rows:
+                written.append(pixels)
 
     def others(self) -> list[PixelFile]:
         """Other sets in the same folder: of the same dataset before files came, went or changed."""

@@ -44,7 +44,7 @@ def _resized(pixels: PixelArray, part: Sides, size: tuple[int, int]) -> PixelArr
     from torch.nn.functional import interpolate
 
     own = np.array(pixels, order="C")  # torch would copy another layout in several threads, and warns of a borrowed one
-    batch = torch.from_numpy(own).permute(2, 0, 1)[None]
+    batch = torch.from_numpy(own)[None].permute(0, 3, 1, 2)  # in this order, else the result is laid out anew
     scale = tuple(math.nextafter(new / side, math.inf) for new, side in zip(size, part, strict=True))
     result: PixelArray = interpolate(batch, scale_factor=scale, mode="bilinear", antialias=True)[0].numpy()
     return result  # of the right size: torch rounds the product down

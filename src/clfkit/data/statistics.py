@@ -76,19 +76,18 @@ def levels_of(images: Inputs) -> IndexArray:
     wanted = min(count, STATISTICS_SAMPLES, max(STATISTICS_PIXELS // (height * width), 500))
     chosen = np.linspace(0, count - 1, wanted).astype(np.int64)
     levels, step = np.zeros((channels, 256), np.int64), max(1, wanted * height * width // COUNTED_PIXELS)
+
+    def of_some(start: int) -> IndexArray:
+        some = images[chosen[start : start + 100]]  # a few at a time: large images may not all fit into memory
+        return np.array([_counts(some[:, channel, ::step]) for channel in range(channels)])
+
     with threads() as pool:
-        for start in range(0, wanted, 100):  # a few at a time: large images may not all fit into memory
-            halves = np.array_split(images[chosen[start : start + 100]], 2)
-            parts = [half[:, channel, ::step] for channel in range(channels) for half in halves]
-            for number, counts in enumerate(pool.map(_counts, parts)):
-                levels[number // 2] += counts
-    return levels
+        return sum(pool.map(of_some, range(0, wanted, 100)), levels)
 
 
 def _counts(pixels: npt.NDArray[Any]) -> IndexArray:
-    """How often each of the 256 levels occurs in uint8 pixels: they are counted in pairs, which takes half the time."""
-    flat = pixels.ravel()
-    even = flat.size // 2 * 2
-    pairs = np.bincount(flat[:even].view(np.uint16), minlength=65536).reshape(256, 256)
-    counts: IndexArray = pairs.sum(axis=0) + pairs.sum(axis=1) + np.bincount(flat[even:], minlength=256)
-    return counts
+    """How often each of the 256 levels occurs in uint8 pixels; Pillow counts five times as fast as NumPy."""
+    from PIL import Image
+
+    flat = np.ascontiguousarray(pixels).reshape(-1)
+    return np.array(Image.frombuffer("L", (len(flat), 1), flat, "raw", "L", 0, 1).histogram(), np.int64)

@@ -76,13 +76,17 @@ class Normalizer(nn.Module):
         """The numbers of `standardized`, of so many images at a time: calculated as (n, C, H, W), which is faster, and
         only then laid out as the model wants them."""
         count, channels, height, width = inputs.shape
-        if self._layout == torch.channels_last:
+        last = self._layout == torch.channels_last
+        if last:
             result = empty((count, height, width, channels), self._dtype, inputs.device).permute(0, 3, 1, 2)
         else:
             result = empty(inputs.shape, self._dtype, inputs.device)
         for start in range(0, count, size):
-            pixels = inputs[start : start + size].to(self._dtype, copy=True)
-            result[start : start + size] = pixels.sub_(self.mean).mul_(self.scale)
+            piece, target = inputs[start : start + size], result[start : start + size]
+            pixels = piece.to(self._dtype, copy=True) if last else target.copy_(piece)
+            pixels.sub_(self.mean).mul_(self.scale)
+            if last:
+                target.copy_(pixels)
         return result
 
 
