@@ -58,7 +58,7 @@ def _numbers(folder: bytes, names: Names) -> Iterator[tuple[int, IndexArray]]:
     starts = range(0, len(names), FILES_AT_ONCE)
     pieces = [names[start : start + FILES_AT_ONCE] for start in starts]
     with threads() as pool:
-        alone = len(pieces) == 1 or THREADS == 1
+        alone = len(pieces) == 1 or THREADS == 1 or not sys.executable or hasattr(sys, "frozen")
         asked = [None for _ in pieces] if alone else pool.map(lambda piece: _of_process(folder, piece), pieces)
         for start, piece, found in zip(starts, pieces, asked, strict=True):
             states = found or _stating.numbers(folder, piece.encoded()).tobytes()

@@ -83,9 +83,10 @@ class PixelFile:
     @classmethod
     def of(cls, folder: Path, images: Images) -> PixelFile:
         """The file in `folder` for these images. Raises DataError for a missing one."""
-        digest = hashlib.sha256(_transform(images).encode())
-        for origin in images.together():
-            digest.update(origin)
+        digest = hashlib.sha256()
+        for part in (_transform(images).encode(), *images.together()):
+            digest.update(b"%d\0" % len(part))  # so that no two sets become one text
+            digest.update(part)
         return cls(folder, digest.hexdigest()[:32], len(images), shape_of(images.format))
 
     @cached_property

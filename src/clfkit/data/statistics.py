@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from clfkit.data.bundle import IndexArray, Inputs
-from clfkit.data.threads import threads
 from clfkit.errors import DataError
 
 STATISTICS_SAMPLES = 10_000  # pixels of so many training images settle mean and deviation to four digits
@@ -76,13 +75,11 @@ def levels_of(images: Inputs) -> IndexArray:
     wanted = min(count, STATISTICS_SAMPLES, max(STATISTICS_PIXELS // (height * width), 500))
     chosen = np.linspace(0, count - 1, wanted).astype(np.int64)
     levels, step = np.zeros((channels, 256), np.int64), max(1, wanted * height * width // COUNTED_PIXELS)
-
-    def of_some(start: int) -> IndexArray:
-        some = images[chosen[start : start + 100]]  # a few at a time: large images may not all fit into memory
-        return np.array([_counts(some[:, channel, ::step]) for channel in range(channels)])
-
-    with threads() as pool:
-        return sum(pool.map(of_some, range(0, wanted, 100)), levels)
+    for start in range(0, wanted, 100):  # a few at a time: large images may not all fit into memory
+        some = images[chosen[start : start + 100]]
+        for channel in range(channels):
+            levels[channel] += _counts(some[:, channel, ::step])
+    return levels
 
 
 def _counts(pixels: npt.NDArray[Any]) -> IndexArray:

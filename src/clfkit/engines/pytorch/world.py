@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from clfkit.engines.pytorch.global_draws import Rows
-from clfkit.engines.pytorch.whole_batch import WholeBatch
+from clfkit.engines.pytorch.whole_batch import as_whole_batch
 from clfkit.errors import UsageError, WorkerLost
 from clfkit.interruption import Interruption
 from clfkit.wording import first_line
@@ -115,7 +115,7 @@ class TorchWorld(World):
         with ExitStack() as during:
             if number < len(every) - 1:
                 during.enter_context(learner.no_sync())
-            during.enter_context(WholeBatch(Rows(own.start - start, own.stop - start, whole)))
+            during.enter_context(as_whole_batch(Rows(own.start - start, own.stop - start, whole, whole // self.size)))
             yield
 
     def guard(self) -> AbstractContextManager[object]:
