@@ -114,9 +114,9 @@ class ClassMap(_Stored):
         extra = [name for name in other.names if name not in self.index]
         missing = [name for name in self.names if name not in other.index]
         if extra or (missing and not subset):
-            parts = [f"missing: {listed(missing)}"] if missing else []
-            parts += [f"extra: {listed(extra)}"] if extra else []
-            raise ClassMismatch(f"the classes of {whose} are not those the model was trained on; {'; '.join(parts)}")
+            parts = [f"{what}: {listed(names)}" for what, names in (("missing", missing), ("extra", extra)) if names]
+            said = "; ".join(reversed(parts) if subset else parts)  # what is wrong comes first
+            raise ClassMismatch(f"the classes of {whose} are not those the model was trained on; {said}")
         return np.array([self.index[name] for name in other.names], dtype=np.int64)
 
 
