@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ import numpy as np
 from clfkit.data import _stating
 from clfkit.data.bundle import IndexArray
 from clfkit.data.names import Names
-from clfkit.data.opening import no_file, refused
+from clfkit.data.opening import state_of
 from clfkit.data.threads import THREADS, threads
 from clfkit.errors import BadImage
 from clfkit.reporting import work
@@ -43,7 +42,8 @@ def look_at(root: Path, names: Names) -> FileStates:
             stats[start : start + len(found)] = found
             for row in (start + np.flatnonzero(found[:, 0] < 0)).tolist():
                 try:
-                    stats[row] = _state(root / names[row])
+                    state = state_of(root / names[row])  # says why, or it is there by now
+                    stats[row] = state.st_size, state.st_mtime_ns, state.st_ctime_ns
                 except BadImage as bad:
                     stats[row], lost[row] = 0, bad
             progress.advance(len(found))
@@ -73,14 +73,3 @@ def _of_process(folder: bytes, names: Names) -> bytes | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout if len(done.stdout) == 24 * len(names) else None
-
-
-def _state(path: Path) -> tuple[int, int, int]:
-    """What the numbers did not say of one file. Raises BadImage for what is none, DataError for an unreadable disk."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise refused(path, error) from None
-    if not stat.S_ISREG(found.st_mode):
-        raise no_file(path, found.st_mode)
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -116,18 +116,27 @@ def told_of(path: Path) -> Iterator[None]:
 
 
 def opened_file(path: Path) -> BinaryIO:
-    """A regular file, for reading; it is never waited for, as opening a named pipe would.
+    """A regular file, for reading; it is never waited for, as opening a named pipe would. Raises as `state_of` does."""
+    state_of(path)
+    try:
+        return os.fdopen(os.open(path, os.O_RDONLY | AT_ONCE), "rb")  # it may have become a pipe since
+    except OSError as error:
+        raise refused(path, error) from None
+
+
+def state_of(path: Path) -> os.stat_result:
+    """Size and times of a regular file, which is not opened.
 
     Raises BadImage for anything else, and for a file that is missing or that may not be read; DataError for a disk that
     cannot be read.
     """
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise no_file(path, mode)
-        return os.fdopen(os.open(path, os.O_RDONLY | AT_ONCE), "rb")  # it may have become a pipe since
+        found = path.stat()
     except OSError as error:
         raise refused(path, error) from None
+    if not stat.S_ISREG(found.st_mode):
+        raise no_file(path, found.st_mode)
+    return found
 
 
 def read_file(path: Path) -> bytes:
